@@ -1,0 +1,2 @@
+/** `apt-ostree/apt`: libapt-pkg. */
+export {};

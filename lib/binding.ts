@@ -1,0 +1,91 @@
+/**
+ * Finds and loads the addon.
+ *
+ * The addon is loaded with RTLD_DEEPBIND: Node's executable exports its own OpenSSL, zlib, zstd,
+ * nghttp2 and brotli, and a plain `require` lets these replace the system's inside libcurl,
+ * libostree and libapt-pkg. A preloaded library (a sanitizer, another allocator) must not be
+ * bypassed, so the flag is dropped when LD_PRELOAD is set; APT_OSTREE_DLOPEN=now drops it too.
+ */
+
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { NativeBinding } from '../types/binding.js';
+import { AptOstreeError } from './errors.js';
+
+const kShared = Symbol.for('apt-ostree.binding');
+const kAbis = ['7.0', '6.0'];
+
+/** The addon, loaded at first use and shared by the ESM and the CommonJS build. */
+export function binding(): NativeBinding {
+  const shared = globalThis as { [kShared]?: NativeBinding };
+  shared[kShared] ??= load();
+  return shared[kShared];
+}
+
+function packageRoot(): string {
+  let directory = path.dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(path.join(directory, 'binding.gyp'))) {
+    const parent = path.dirname(directory);
+    if (parent === directory) break;
+    directory = parent;
+  }
+  return directory;
+}
+
+function candidates(root: string): string[] {
+  const chosen = process.env.APT_OSTREE_BINDING;
+  if (chosen) return [path.resolve(chosen)];
+  const prebuilds = path.join(root, 'prebuilds', `${process.platform}-${process.arch}`);
+  return [
+    path.join(root, 'build', 'Release', 'apt_ostree.node'),
+    path.join(root, 'build', 'Debug', 'apt_ostree.node'),
+    ...kAbis.map((abi) => path.join(prebuilds, `apt-ostree.apt${abi}.glibc.node`)),
+  ];
+}
+
+function dlopenFlags(): number {
+  const { RTLD_NOW, RTLD_DEEPBIND } = constants.dlopen;
+  const plain = process.env.LD_PRELOAD || process.env.APT_OSTREE_DLOPEN === 'now';
+  return plain ? RTLD_NOW : RTLD_NOW | (RTLD_DEEPBIND ?? 0);
+}
+
+function load(): NativeBinding {
+  const root = packageRoot();
+  const failures: Error[] = [];
+  for (const file of candidates(root)) {
+    if (!existsSync(file)) {
+      failures.push(new Error(`${file}: not there`));
+      continue;
+    }
+    try {
+      const module = { exports: {} };
+      process.dlopen(module, file, dlopenFlags());
+      return module.exports as NativeBinding;
+    } catch (error) {
+      failures.push(new Error(`${file}: ${(error as Error).message}`, { cause: error }));
+    }
+  }
+  throw new AptOstreeError('ERR_BINDING', explain(root, failures), {
+    cause: new AggregateError(failures, 'every candidate failed'),
+    path: root,
+  });
+}
+
+function explain(root: string, failures: readonly Error[]): string {
+  const codes = failures.map((failure) => (failure.cause as { code?: string } | undefined)?.code);
+  const remedy = codes.includes('ERR_DLOPEN_DISABLED')
+    ? 'Native addons are switched off: start node without --no-addons, or with --allow-addons under the permission model.'
+    : [
+        'To build it for this machine (Debian or a derivative):',
+        '  apt-get install g++ make python3 pkg-config libostree-dev libapt-pkg-dev libarchive-dev',
+        `  cd ${root} && npx node-gyp rebuild`,
+      ].join('\n');
+  return [
+    `The native addon of apt-ostree could not be loaded on ${process.platform}-${process.arch}, Node ${process.version}.`,
+    'Tried:',
+    ...failures.map((failure) => `  ${failure.message}`),
+    remedy,
+  ].join('\n');
+}

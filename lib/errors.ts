@@ -1,0 +1,170 @@
+/**
+ * Error classes and codes. Callers switch on `code`; the message is for people.
+ *
+ * `instanceof` is not reliable between the ESM and the CommonJS build (two copies of each class),
+ * so every class carries a brand and `Symbol.hasInstance` looks at that.
+ */
+
+/** Codes made by this package. System errors keep their `errno` names (`ENOENT`, `ENOSPC`, ...). */
+export type AptOstreeErrorCode =
+  | 'ABORT_ERR'
+  | 'ERR_APT_FAILED'
+  | 'ERR_APT_HASH_MISMATCH'
+  | 'ERR_APT_LOCKED'
+  | 'ERR_APT_NETWORK'
+  | 'ERR_APT_NOT_AUTHENTICATED'
+  | 'ERR_APT_SOURCES'
+  | 'ERR_APT_STALE_CACHE'
+  | 'ERR_APT_UNKNOWN_PACKAGE'
+  | 'ERR_APT_UNMET_DEPENDENCIES'
+  | 'ERR_BINDING'
+  | 'ERR_BUSY'
+  | 'ERR_CLOSED'
+  | 'ERR_COMPOSE_DPKG'
+  | 'ERR_COMPOSE_LAYOUT'
+  | 'ERR_COMPOSE_SCRIPT'
+  | 'ERR_DEB_DAMAGED'
+  | 'ERR_INTERNAL'
+  | 'ERR_INVALID_ARG_TYPE'
+  | 'ERR_INVALID_ARG_VALUE'
+  | 'ERR_INVALID_STATE'
+  | 'ERR_NEEDS_ROOT'
+  | 'ERR_OSTREE_FAILED'
+  | 'ERR_OSTREE_GPG_EXPIRED_KEY'
+  | 'ERR_OSTREE_GPG_EXPIRED_SIGNATURE'
+  | 'ERR_OSTREE_GPG_INVALID_SIGNATURE'
+  | 'ERR_OSTREE_GPG_MISSING_KEY'
+  | 'ERR_OSTREE_GPG_NO_SIGNATURE'
+  | 'ERR_OSTREE_GPG_REVOKED_KEY'
+  | 'ERR_OSTREE_LOCKED'
+  | 'ERR_OSTREE_NOT_SUPPORTED'
+  | 'ERR_OUT_OF_RANGE'
+  | 'ERR_SANDBOX_UNAVAILABLE'
+  | NodeSystemErrorCode;
+
+/** Names of `errno` values, as Node uses them. */
+export type NodeSystemErrorCode = `E${Uppercase<string>}`;
+
+/** One entry of libapt-pkg's error stack. */
+export interface ErrorMessage {
+  severity: 'error' | 'warning' | 'notice' | 'debug' | 'audit';
+  text: string;
+}
+
+/** What a failure is about, where it is known. */
+export interface ErrorDetails {
+  /** A file or directory. */
+  path?: string;
+  /** A ref, revision or checksum. */
+  ref?: string;
+  /** A package name, with version or architecture where that matters. */
+  package?: string;
+  /** A source or file of a source. */
+  uri?: string;
+  /** The last output of a maintainer script or dpkg. */
+  output?: string;
+}
+
+export interface AptOstreeErrorOptions extends ErrorDetails {
+  cause?: unknown;
+  /** Where the failure was found: a GLib error domain, `apt` or `posix`. */
+  domain?: string;
+  /** The number within `domain`. */
+  nativeCode?: number;
+  messages?: readonly ErrorMessage[];
+}
+
+const kBrand = Symbol.for('apt-ostree.error');
+
+/** The base of every error of this package that is not a wrong argument or an abort. */
+export class AptOstreeError extends Error {
+  override readonly name: string = 'AptOstreeError';
+  readonly code: AptOstreeErrorCode;
+  declare readonly domain?: string;
+  declare readonly nativeCode?: number;
+  /** The whole apt error stack, warnings included. */
+  declare readonly messages?: readonly ErrorMessage[];
+  declare readonly path?: string;
+  declare readonly ref?: string;
+  declare readonly package?: string;
+  declare readonly uri?: string;
+  declare readonly output?: string;
+  /** @internal */
+  readonly [kBrand]: readonly string[];
+
+  constructor(code: AptOstreeErrorCode, message: string, options: AptOstreeErrorOptions = {}) {
+    const { cause, ...details } = options;
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    Object.assign(this, details);
+    const lineage: string[] = [];
+    for (let c = new.target as { name: string }; c !== Error; c = Object.getPrototypeOf(c)) {
+      lineage.push(c.name);
+    }
+    this[kBrand] = lineage;
+    Object.defineProperty(this, kBrand, { enumerable: false });
+    Object.defineProperty(this, 'name', { enumerable: false });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: subclasses inherit this and mean themselves.
+    const name = this.name;
+    const brand = (value as { [kBrand]?: readonly string[] } | null | undefined)?.[kBrand];
+    return Array.isArray(brand) && brand.includes(name);
+  }
+
+  /** Everything that survives a process boundary. */
+  toJSON(): Record<string, unknown> {
+    const { name, message } = this;
+    return { ...Object.fromEntries(Object.entries(this)), name, message };
+  }
+}
+
+/** libostree said no, or a repository or sysroot is not in the state that a call needs. */
+export class OstreeError extends AptOstreeError {
+  override readonly name = 'OstreeError';
+}
+
+/** libapt-pkg said no; `messages` has its whole error stack. */
+export class AptError extends AptOstreeError {
+  override readonly name = 'AptError';
+}
+
+/** A tree could not be composed: a damaged package, a failed script, a sandbox that cannot run. */
+export class ComposeError extends AptOstreeError {
+  override readonly name = 'ComposeError';
+}
+
+/** As Node rejects aborted operations: `name: 'AbortError'`, `code: 'ABORT_ERR'`. */
+export class AbortError extends Error {
+  override readonly name = 'AbortError';
+  readonly code = 'ABORT_ERR';
+  constructor(reason?: unknown) {
+    super('The operation was aborted', reason === undefined ? undefined : { cause: reason });
+  }
+}
+
+/** A TypeError with Node's code for a value of the wrong type. */
+export function invalidArgType(name: string, expected: string, received: unknown): TypeError {
+  const kind =
+    received === null
+      ? 'null'
+      : typeof received === 'object'
+        ? `an instance of ${received.constructor?.name ?? 'Object'}`
+        : received === undefined
+          ? 'undefined'
+          : `type ${typeof received} (${String(received).slice(0, 28)})`;
+  return withCode(
+    new TypeError(`The "${name}" argument must be ${expected}. Received ${kind}`),
+    'ERR_INVALID_ARG_TYPE',
+  );
+}
+
+/** A TypeError with Node's code for a value of the right type that makes no sense. */
+export function invalidArgValue(name: string, problem: string): TypeError {
+  return withCode(new TypeError(`The argument '${name}' ${problem}`), 'ERR_INVALID_ARG_VALUE');
+}
+
+function withCode<E extends Error>(error: E, code: AptOstreeErrorCode): E {
+  return Object.assign(error, { code });
+}

@@ -1,0 +1,2 @@
+/** `apt-ostree/ostree`: libostree. */
+export { Repo, type RepoMode } from './ostree/repo.js';

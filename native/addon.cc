@@ -1,0 +1,41 @@
+// Entry point: registers every class for one JavaScript environment.
+#include <apt-pkg/init.h>
+#include <napi.h>
+#include <ostree.h>
+
+#include <memory>
+#include <string>
+
+#include "core/addon_data.h"
+#include "ostree/repo.h"
+
+namespace apt_ostree {
+
+namespace {
+
+Napi::Object Versions(Napi::Env env) {
+  Napi::Object versions = Napi::Object::New(env);
+  versions.Set("ostreeBuilt", OSTREE_VERSION_S);
+  versions.Set("aptBuilt", std::to_string(APT_PKG_MAJOR) + "." + std::to_string(APT_PKG_MINOR) +
+                               "." + std::to_string(APT_PKG_RELEASE));
+  versions.Set("apt", pkgVersion);
+  versions.Set("aptAbi", pkgLibVersion);
+  return versions;
+}
+
+}  // namespace
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(std::make_unique<AddonData>(env).release());
+  exports.Set("versions", Versions(env));
+  Repo::Init(env, exports);
+  return exports;
+}
+
+}  // namespace apt_ostree
+
+// The macro declares C symbols, so it stands outside the namespace.
+static Napi::Object InitAddon(Napi::Env env, Napi::Object exports) {
+  return apt_ostree::Init(env, exports);
+}
+NODE_API_MODULE(apt_ostree, InitAddon)

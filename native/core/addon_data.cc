@@ -1,0 +1,50 @@
+#include "core/addon_data.h"
+
+#include <utility>
+
+namespace apt_ostree {
+
+AddonData::AddonData(Napi::Env env) : channel_(Channel::New(env, "apt-ostree", 0, 1, this)) {
+  // An idle addon must not keep the program alive; JobStarted takes a reference.
+  channel_.Unref(env);
+  // Added after the channel's own hook, so it runs before it: cancel, join, then let go.
+  env.AddCleanupHook([this] { End(); });
+}
+
+void AddonData::End() {
+  for (const auto& job : pending_) job->Cancel();
+  ostree_.Stop();
+  apt_.Stop();
+  sysroot_.Stop();
+  for (const auto& job : pending_) job->Abandon();
+  pending_.clear();
+  channel_.Abort();
+}
+
+void AddonData::Post(std::function<void(Napi::Env)> call) {
+  auto owned = std::make_unique<Call>(Call{std::move(call)});
+  if (channel_.NonBlockingCall(owned.get()) == napi_ok) owned.release();
+}
+
+void AddonData::CallJs(Napi::Env env, Napi::Function, AddonData*, Call* call) {
+  // Ownership first: with a null environment (teardown) there is nothing else to do.
+  std::unique_ptr<Call> owned(call);
+  if (env == nullptr) return;
+  try {
+    owned->run(env);
+  } catch (const Napi::Error&) {
+    // Only a terminating worker throws here; its promises are gone with it.
+  }
+}
+
+void AddonData::JobStarted(Napi::Env env, std::shared_ptr<Job> job) {
+  if (pending_.empty()) channel_.Ref(env);
+  pending_.insert(std::move(job));
+}
+
+void AddonData::JobEnded(Napi::Env env, const std::shared_ptr<Job>& job) {
+  pending_.erase(job);
+  if (pending_.empty()) channel_.Unref(env);
+}
+
+}  // namespace apt_ostree

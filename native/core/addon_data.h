@@ -1,0 +1,58 @@
+// Everything the addon keeps for one JavaScript environment (the main thread or one worker).
+#pragma once
+
+#include <napi.h>
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <typeindex>
+#include <unordered_map>
+
+#include "core/executor.h"
+#include "core/job.h"
+
+namespace apt_ostree {
+
+class AddonData {
+ public:
+  explicit AddonData(Napi::Env env);
+  AddonData(const AddonData&) = delete;
+  AddonData& operator=(const AddonData&) = delete;
+
+  static AddonData& Of(Napi::Env env) { return *env.GetInstanceData<AddonData>(); }
+
+  // libostree and .deb work: several repositories and jobs side by side.
+  Executor& ostree() { return ostree_; }
+  // libapt-pkg: one thread, because its state is process-global anyway (see native/apt).
+  Executor& apt() { return apt_; }
+  // One thread for sysroots, always the same: a private mount namespace belongs to a thread.
+  Executor& sysroot() { return sysroot_; }
+
+  // Runs `call` on the JavaScript thread; from any thread. Dropped when the environment ends.
+  void Post(std::function<void(Napi::Env)> call);
+
+  void JobStarted(Napi::Env env, std::shared_ptr<Job> job);
+  void JobEnded(Napi::Env env, const std::shared_ptr<Job>& job);
+
+  // Constructors of the wrapped classes, and the state handed to the one being called.
+  std::unordered_map<std::type_index, Napi::FunctionReference> constructors;
+  const void* construct_state = nullptr;
+
+ private:
+  struct Call {
+    std::function<void(Napi::Env)> run;
+  };
+  static void CallJs(Napi::Env env, Napi::Function callback, AddonData* data, Call* call);
+  using Channel = Napi::TypedThreadSafeFunction<AddonData, Call, &AddonData::CallJs>;
+  void End();
+
+  Channel channel_;
+  std::set<std::shared_ptr<Job>> pending_;
+  // Declared last: stopped first.
+  Executor ostree_{"ostree", 8};
+  Executor apt_{"apt", 1};
+  Executor sysroot_{"ostree-sysroot", 1};
+};
+
+}  // namespace apt_ostree

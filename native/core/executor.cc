@@ -1,0 +1,98 @@
+#include "core/executor.h"
+
+#include <glib.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <utility>
+
+namespace apt_ostree {
+
+namespace {
+
+// libostree's pull and progress signals use the thread-default context, and two threads must
+// never iterate one together; so each thread has its own for its whole life.
+class ThreadContext {
+ public:
+  ThreadContext() : context_(g_main_context_new()) { g_main_context_push_thread_default(context_); }
+  ~ThreadContext() {
+    g_main_context_pop_thread_default(context_);
+    g_main_context_unref(context_);
+  }
+  ThreadContext(const ThreadContext&) = delete;
+  ThreadContext& operator=(const ThreadContext&) = delete;
+
+ private:
+  GMainContext* context_;
+};
+
+}  // namespace
+
+Executor::Executor(std::string name, size_t max_threads)
+    : name_(std::move(name)), max_threads_(max_threads) {}
+
+Executor::~Executor() { Stop(); }
+
+void Executor::Submit(Task task, std::shared_ptr<Lane> lane) {
+  std::lock_guard<std::mutex> guard(mutex_);
+  if (stopping_) return;
+  if (lane != nullptr) {
+    if (lane->busy_) {
+      lane->waiting_.push_back(std::move(task));
+      return;
+    }
+    lane->busy_ = true;
+  }
+  queue_.push_back({std::move(task), std::move(lane)});
+  if (idle_ < queue_.size() && threads_.size() < max_threads_) {
+    // Signals belong to Node's main thread.
+    sigset_t all, previous;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &previous);
+    threads_.emplace_back(&Executor::Run, this);
+    pthread_sigmask(SIG_SETMASK, &previous, nullptr);
+    pthread_setname_np(threads_.back().native_handle(), name_.c_str());
+  }
+  wake_.notify_one();
+}
+
+void Executor::Stop() {
+  std::deque<Entry> dropped;
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    stopping_ = true;
+    dropped.swap(queue_);
+    wake_.notify_all();
+  }
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+void Executor::Run() {
+  ThreadContext context;
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (true) {
+    ++idle_;
+    wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    --idle_;
+    if (stopping_) return;
+    Entry entry = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    entry.task();
+    entry.task = nullptr;
+    lock.lock();
+    if (entry.lane == nullptr) continue;
+    if (entry.lane->waiting_.empty() || stopping_) {
+      entry.lane->busy_ = false;
+      entry.lane->waiting_.clear();
+    } else {
+      Task next = std::move(entry.lane->waiting_.front());
+      entry.lane->waiting_.pop_front();
+      queue_.push_back({std::move(next), std::move(entry.lane)});
+      wake_.notify_one();
+    }
+  }
+}
+
+}  // namespace apt_ostree

@@ -1,0 +1,59 @@
+// Threads of our own for long native work. libuv's pool is not used: four jobs there would
+// stall fs and dns for the whole program, and an environment that ends would have to wait for
+// them before any clean-up hook could cancel them.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace apt_ostree {
+
+using Task = std::function<void()>;
+
+// Tasks that name the same lane run one after the other, in the order of their submission: the
+// queue of an object that must not be used by two threads (a Sysroot, a repository's writes).
+class Lane {
+ private:
+  friend class Executor;
+  bool busy_ = false;
+  std::deque<Task> waiting_;
+};
+
+class Executor {
+ public:
+  // Threads start when there is work for them, up to `max_threads`, and stay.
+  Executor(std::string name, size_t max_threads);
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  // `lane` may be null: the task then runs as soon as a thread is free.
+  void Submit(Task task, std::shared_ptr<Lane> lane);
+
+  // Drops what has not started and waits for what has. The caller cancels the work first.
+  void Stop();
+
+ private:
+  struct Entry {
+    Task task;
+    std::shared_ptr<Lane> lane;
+  };
+  void Run();
+
+  const std::string name_;
+  const size_t max_threads_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Entry> queue_;
+  std::vector<std::thread> threads_;
+  size_t idle_ = 0;
+  bool stopping_ = false;
+};
+
+}  // namespace apt_ostree

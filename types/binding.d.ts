@@ -1,0 +1,32 @@
+/**
+ * The contract of the native addon: exactly what native/ exports. Only lib/ sees it; users see
+ * the classes in lib/. A test walks the addon and compares names with this file.
+ */
+
+import type { NativeOstree } from './ostree.js';
+
+/** What asynchronous methods of the addon return. */
+export interface NativeJob<T> {
+  readonly promise: Promise<T>;
+  /** Asks the work to stop; the promise then rejects with code ABORT_ERR. */
+  cancel(): void;
+}
+
+/** Errors as native code makes them; lib/job.ts turns them into classes. */
+export interface NativeErrorShape extends Error {
+  code: string;
+  domain?: string;
+  nativeCode?: number;
+  messages?: { severity: string; text: string }[];
+}
+
+export interface NativeVersions {
+  ostreeBuilt: string;
+  aptBuilt: string;
+  apt: string;
+  aptAbi: string;
+}
+
+export interface NativeBinding extends NativeOstree {
+  readonly versions: NativeVersions;
+}

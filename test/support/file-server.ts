@@ -1,0 +1,91 @@
+/** A small HTTP server for a directory: ranges, conditional requests, and faults on order. */
+
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+
+/** What to do with the requests whose path matches. */
+export interface Fault {
+  match: RegExp;
+  /** Wait so many milliseconds before the answer. */
+  delay?: number;
+  /** Send the head and the first bytes, then nothing more. */
+  hang?: boolean;
+  /** Answer with this status and no content. */
+  status?: number;
+  /** Close the connection after so many bytes of content. */
+  cutAfter?: number;
+}
+
+export interface FileServer extends AsyncDisposable {
+  readonly url: string;
+  /** `GET /path`, in order of arrival. */
+  readonly requests: string[];
+  /** The first match decides. Change at will. */
+  faults: Fault[];
+  stop(): Promise<void>;
+}
+
+export async function serveDirectory(directory: string): Promise<FileServer> {
+  const requests: string[] = [];
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error: Error) => response.destroy(error));
+  });
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const name = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
+    requests.push(`${request.method} ${name}`);
+    const fault = result.faults.find(({ match }) => match.test(name));
+    if (fault?.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
+    if (fault?.status) return void response.writeHead(fault.status).end();
+    const file = path.join(directory, path.normalize(name));
+    const info = await stat(file).catch(() => undefined);
+    if (!info?.isFile()) return void response.writeHead(404).end();
+    const modified = info.mtime.toUTCString();
+    response.setHeader('Last-Modified', modified);
+    response.setHeader('Accept-Ranges', 'bytes');
+    if (request.headers['if-modified-since'] === modified) {
+      return void response.writeHead(304).end();
+    }
+    const start = rangeStart(request, modified);
+    if (start > 0 && start >= info.size) {
+      return void response.writeHead(416, { 'Content-Range': `bytes */${info.size}` }).end();
+    }
+    response.setHeader('Content-Length', info.size - start);
+    if (start > 0) {
+      response.setHeader('Content-Range', `bytes ${start}-${info.size - 1}/${info.size}`);
+    }
+    response.writeHead(start > 0 ? 206 : 200);
+    if (request.method === 'HEAD') return void response.end();
+    const limit = fault?.hang ? 1 : fault?.cutAfter;
+    if (limit === undefined) return void createReadStream(file, { start }).pipe(response);
+    for await (const chunk of createReadStream(file, { start, end: start + limit - 1 })) {
+      response.write(chunk);
+    }
+    if (!fault?.hang) response.socket?.end();
+  }
+
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const stop = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  const result: FileServer = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    faults: [],
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+  return result;
+}
+
+/** Where `Range: bytes=N-` begins; 0 without one, or if the file changed since. */
+function rangeStart(request: IncomingMessage, modified: string): number {
+  const condition = request.headers['if-range'];
+  if (condition !== undefined && condition !== modified) return 0;
+  return Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
+}

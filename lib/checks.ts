@@ -34,3 +34,21 @@ export function checkOneOf<T extends string>(
     throw invalidArgValue(name, `must be one of ${allowed.map((a) => `'${a}'`).join(', ')}`);
   }
 }
+
+const kChecksum = /^[0-9a-f]{64}$/;
+
+/** A SHA-256 checksum as ostree writes it. */
+export function checkChecksum(value: unknown, name: string): asserts value is string {
+  checkString(value, name);
+  if (!kChecksum.test(value)) {
+    throw invalidArgValue(name, 'must be 64 lower-case hexadecimal digits');
+  }
+}
+
+export function checkArray(value: unknown, name: string): asserts value is readonly unknown[] {
+  if (!Array.isArray(value)) throw invalidArgType(name, 'an instance of Array', value);
+}
+
+export function checkFunction(value: unknown, name: string): void {
+  if (typeof value !== 'function') throw invalidArgType(name, 'of type function', value);
+}

@@ -1,2 +1,17 @@
 /** `apt-ostree/ostree`: libostree. */
-export { Repo, type RepoMode } from './ostree/repo.js';
+export { type EditOwnership, MutableTree, type TreeEdit } from './ostree/mutable_tree.js';
+export {
+  type CheckoutOptions,
+  type Commit,
+  type ObjectType,
+  Repo,
+  type RepoMode,
+} from './ostree/repo.js';
+export {
+  Transaction,
+  type TransactionStats,
+  type TreeChecksums,
+  type WriteCommitOptions,
+  type WriteDirectoryOptions,
+} from './ostree/transaction.js';
+export type { TreeEntry } from './ostree/tree_entry.js';

@@ -2,14 +2,130 @@
 
 import type { NativeJob } from './binding.js';
 
+export interface NativeTreeChecksums {
+  contents: string;
+  metadata: string;
+}
+
+export interface NativeTreeEntry {
+  path: string;
+  type: 'file' | 'directory' | 'symlink';
+  mode: number;
+  uid: number;
+  gid: number;
+  size: number;
+  target?: string;
+  checksum?: string;
+}
+
+/** Entries as columns: text columns joined by NUL, five numbers for each entry. */
+export interface NativeEntryBatch {
+  paths: string;
+  targets: string;
+  checksums: string;
+  /** type (0 file, 1 directory, 2 symlink), mode, uid, gid, size */
+  numbers: Float64Array;
+}
+
+export interface NativeTransactionStats {
+  metadataObjectsTotal: number;
+  metadataObjectsWritten: number;
+  contentObjectsTotal: number;
+  contentObjectsWritten: number;
+  contentBytesWritten: number;
+  devinoCacheHits: number;
+}
+
+export interface NativeCommit {
+  checksum: string;
+  parent?: string;
+  subject: string;
+  body: string;
+  /** Seconds since 1970. */
+  timestamp: number;
+  metadata: Record<string, unknown>;
+  contents: string;
+  metadataChecksum: string;
+  partial: boolean;
+}
+
+export interface NativeWriteCommitOptions {
+  contents: string;
+  metadata: string;
+  parent?: string;
+  subject?: string;
+  body?: string;
+  commitMetadata?: Record<string, { type: string; value: unknown }>;
+  timestamp?: number;
+}
+
+export interface NativeWriteDirectoryOptions {
+  uid?: number;
+  gid?: number;
+  skip?: string[];
+  skipXattrs?: boolean;
+  canonicalPermissions?: boolean;
+  consume?: boolean;
+}
+
+export interface NativeCheckoutOptions {
+  mode?: string;
+  overwrite?: string;
+  subpath?: string;
+  hardlinksOnly?: boolean;
+  forceCopy?: boolean;
+  forceCopyZeroSized?: boolean;
+  canonicalDirectories?: boolean;
+  whiteouts?: boolean;
+  passthroughWhiteouts?: boolean;
+}
+
+type EntryListener = ((batch: NativeEntryBatch) => void) | undefined;
+
 export interface NativeRepo {
   close(): void;
+  mode(): string;
   resolveRev(rev: string, allowMissing: boolean): NativeJob<string | null>;
+  listRefs(prefix: string | undefined): NativeJob<Record<string, string>>;
+  setRef(ref: string, checksum: string | null): NativeJob<void>;
+  hasObject(type: string, checksum: string): NativeJob<boolean>;
+
+  beginTransaction(): NativeJob<void>;
+  commitTransaction(): NativeJob<NativeTransactionStats>;
+  abortTransaction(): NativeJob<void>;
+  transactionSetRef(ref: string, checksum: string | null): NativeJob<void>;
+  writeTree(tree: NativeMutableTree): NativeJob<NativeTreeChecksums>;
+  writeCommit(options: NativeWriteCommitOptions): NativeJob<string>;
+  writeDirectory(
+    path: string,
+    tree: NativeMutableTree,
+    options: NativeWriteDirectoryOptions,
+  ): NativeJob<void>;
+
+  list(rev: string, path: string, recursive: boolean, batch: EntryListener): NativeJob<void>;
+  stat(rev: string, path: string): NativeJob<NativeTreeEntry>;
+  readFile(rev: string, path: string): NativeJob<Buffer>;
+  loadCommit(rev: string): NativeJob<NativeCommit>;
+  checkout(rev: string, destination: string, options: NativeCheckoutOptions): NativeJob<void>;
+}
+
+export interface NativeMutableTree {
+  apply(repo: NativeRepo, edits: readonly object[]): NativeJob<void>;
+  list(repo: NativeRepo, path: string, recursive: boolean, batch: EntryListener): NativeJob<void>;
 }
 
 export interface NativeOstree {
   readonly Repo: {
     open(path: string | Buffer): NativeJob<NativeRepo>;
     create(path: string | Buffer, mode: string): NativeJob<NativeRepo>;
+  };
+  readonly MutableTree: {
+    create(): NativeMutableTree;
+    fromCommit(repo: NativeRepo, rev: string): NativeJob<NativeMutableTree>;
+    fromChecksums(
+      repo: NativeRepo,
+      contents: string,
+      metadata: string,
+    ): NativeJob<NativeMutableTree>;
   };
 }

@@ -1,7 +1,17 @@
 import type { NativeRepo } from '../../types/ostree.js';
 import { binding } from '../binding.js';
-import { checkOneOf, checkPath, checkString, type PathLike } from '../checks.js';
+import {
+  checkChecksum,
+  checkFunction,
+  checkOneOf,
+  checkPath,
+  checkString,
+  type PathLike,
+} from '../checks.js';
+import { AbortError } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
+import { Transaction, type TransactionStats } from './transaction.js';
+import { collectEntries, type TreeEntry } from './tree_entry.js';
 
 /** How a repository stores objects (`ostree_repo_mode_from_string`, ostree.repo-config(5)). */
 export type RepoMode = 'bare' | 'bare-user' | 'bare-user-only' | 'archive' | 'bare-split-xattrs';
@@ -13,6 +23,54 @@ const kModes: readonly RepoMode[] = [
   'archive',
   'bare-split-xattrs',
 ];
+
+/** The kinds of objects in a repository. */
+export type ObjectType = 'commit' | 'file' | 'dirtree' | 'dirmeta';
+
+const kObjectTypes: readonly ObjectType[] = ['commit', 'file', 'dirtree', 'dirmeta'];
+
+/** A commit, read. */
+export interface Commit {
+  readonly checksum: string;
+  /** Checksum of the parent commit. */
+  readonly parent?: string;
+  readonly subject: string;
+  readonly body: string;
+  readonly timestamp: Date;
+  /** GVariants as JavaScript values: 64-bit integers as bigint, bytes as Buffer. */
+  readonly metadata: Record<string, unknown>;
+  /** The dirtree object of the root directory. */
+  readonly contents: string;
+  /** The dirmeta object of the root directory. */
+  readonly metadataChecksum: string;
+  /** Objects may be missing: an interrupted pull, or one of metadata only. */
+  readonly partial: boolean;
+}
+
+export interface CheckoutOptions extends JobOptions {
+  /** `user` leaves owners, set-id bits and extended attributes out. @default 'none' */
+  mode?: 'none' | 'user';
+  /**
+   * What to do with a destination that exists: `none` refuses, `union-files` replaces files,
+   * `add-files` keeps them, `union-identical` refuses different ones (needs `hardlinksOnly`).
+   * @default 'none'
+   */
+  overwrite?: 'none' | 'union-files' | 'add-files' | 'union-identical';
+  /** A directory or file of the commit to check out instead of all. */
+  subpath?: string;
+  /** Fail rather than copy where a file cannot be linked to its object. */
+  hardlinksOnly?: boolean;
+  /** Copy every file, so that changing one in place cannot damage the repository. */
+  forceCopy?: boolean;
+  /** Copy empty files rather than link them. */
+  forceCopyZeroSized?: boolean;
+  /** Directories get mode 0755, as in `bare-user-only`. */
+  canonicalDirectories?: boolean;
+  /** Files named `.wh.NAME` remove NAME, as in container layers. */
+  whiteouts?: boolean;
+  /** Files named `.ostree-wh.NAME` become overlayfs whiteouts. */
+  passthroughWhiteouts?: boolean;
+}
 
 /** An OSTree repository, opened. Close it, or use `await using`. */
 export class Repo {
@@ -28,7 +86,8 @@ export class Repo {
   /**
    * Opens an existing repository.
    *
-   * @throws `ENOENT` where there is nothing; `ERR_OSTREE_FAILED` for a directory that is no repository.
+   * @throws `ENOENT` where there is nothing; `ERR_OSTREE_NOT_A_REPOSITORY` for something else
+   * than a repository.
    * @see `ostree_repo_open`
    */
   static async open(path: PathLike, options?: JobOptions): Promise<Repo> {
@@ -72,5 +131,136 @@ export class Repo {
   async resolveRev(rev: string, options?: JobOptions): Promise<string> {
     checkString(rev, 'rev');
     return (await runJob('ostree', () => this.#native.resolveRev(rev, false), options)) as string;
+  }
+
+  /** The checksum behind a revision, or undefined where it does not exist. */
+  async tryResolveRev(rev: string, options?: JobOptions): Promise<string | undefined> {
+    checkString(rev, 'rev');
+    return (await runJob('ostree', () => this.#native.resolveRev(rev, true), options)) ?? undefined;
+  }
+
+  /** How the repository stores objects. @see `ostree_repo_get_mode` */
+  get mode(): RepoMode {
+    return callNative('ostree', () => this.#native.mode()) as RepoMode;
+  }
+
+  /**
+   * Refs and their commits, those of remotes as `remote:ref`. With `prefix` only the ref of that
+   * name and those below it, by their whole names.
+   *
+   * @see `ostree_repo_list_refs_ext`
+   */
+  async listRefs(options: JobOptions & { prefix?: string } = {}): Promise<Record<string, string>> {
+    const { prefix } = options;
+    if (prefix !== undefined) checkString(prefix, 'options.prefix');
+    return runJob('ostree', () => this.#native.listRefs(prefix), options);
+  }
+
+  /**
+   * Sets a ref now, outside a transaction; `null` deletes it.
+   *
+   * @throws `ENOENT` where the commit is not in the repository.
+   * @see `ostree_repo_set_ref_immediate`
+   */
+  async setRef(ref: string, checksum: string | null, options?: JobOptions): Promise<void> {
+    checkString(ref, 'ref');
+    if (checksum !== null) checkChecksum(checksum, 'checksum');
+    await runJob('ostree', () => this.#native.setRef(ref, checksum), options);
+  }
+
+  /** @see `ostree_repo_has_object` */
+  async hasObject(type: ObjectType, checksum: string, options?: JobOptions): Promise<boolean> {
+    checkOneOf(type, kObjectTypes, 'type');
+    checkChecksum(checksum, 'checksum');
+    return runJob('ostree', () => this.#native.hasObject(type, checksum), options);
+  }
+
+  /**
+   * Runs `write` inside a transaction: commits it when the function returns, drops it when the
+   * function throws or the signal aborts. A repository object has one transaction at a time; open
+   * the repository once more for a second one beside it.
+   *
+   * @throws `ERR_BUSY` while another transaction of this object is open.
+   * @see `ostree_repo_prepare_transaction`, `ostree_repo_commit_transaction`
+   */
+  async transaction<T>(
+    write: (transaction: Transaction) => Promise<T> | T,
+    options: JobOptions = {},
+  ): Promise<{ result: T; stats: TransactionStats }> {
+    checkFunction(write, 'write');
+    await runJob('ostree', () => this.#native.beginTransaction(), options);
+    const transaction = new Transaction(this.#native);
+    let result: T;
+    try {
+      result = await write(transaction);
+      if (options.signal?.aborted) throw new AbortError(options.signal.reason);
+    } catch (error) {
+      Transaction.end(transaction);
+      await runJob('ostree', () => this.#native.abortTransaction());
+      throw error;
+    }
+    Transaction.end(transaction);
+    // Once under way it runs to its end: it takes little time, and refs must not move halfway.
+    const stats = await runJob('ostree', () => this.#native.commitTransaction());
+    return { result, stats };
+  }
+
+  /**
+   * The entries of a directory of a commit, files first, sorted by name; with `recursive` each
+   * directory is followed by what is below it. A path that is a file lists itself.
+   *
+   * @throws `ENOENT`, `ENOTDIR`.
+   */
+  async list(
+    rev: string,
+    path = '/',
+    options: JobOptions & { recursive?: boolean } = {},
+  ): Promise<TreeEntry[]> {
+    checkString(rev, 'rev');
+    checkString(path, 'path');
+    return collectEntries(
+      (listener) => this.#native.list(rev, path, options.recursive ?? false, listener),
+      options,
+    );
+  }
+
+  /** One entry of a commit; symbolic links are not followed. @throws `ENOENT`, `ENOTDIR`. */
+  async stat(rev: string, path: string, options?: JobOptions): Promise<TreeEntry> {
+    checkString(rev, 'rev');
+    checkString(path, 'path');
+    return runJob('ostree', () => this.#native.stat(rev, path), options);
+  }
+
+  /**
+   * The content of a file of a commit.
+   *
+   * @throws `ENOENT`, `ENOTDIR`, `EISDIR`, `ELOOP` (a symbolic link; they are not followed).
+   * @see `ostree_repo_load_file`
+   */
+  async readFile(rev: string, path: string, options?: JobOptions): Promise<Buffer> {
+    checkString(rev, 'rev');
+    checkString(path, 'path');
+    return runJob('ostree', () => this.#native.readFile(rev, path), options);
+  }
+
+  /** Reads a commit. @throws `ENOENT`. @see `ostree_repo_load_commit` */
+  async loadCommit(rev: string, options?: JobOptions): Promise<Commit> {
+    checkString(rev, 'rev');
+    const commit = await runJob('ostree', () => this.#native.loadCommit(rev), options);
+    return { ...commit, timestamp: new Date(commit.timestamp * 1000) };
+  }
+
+  /**
+   * Writes the files of a commit into a directory, linked to their objects where the mode of the
+   * repository allows that. Linked files must be replaced, never changed in place.
+   *
+   * @throws `ENOENT`, `EEXIST`; `ERR_INVALID_ARG_VALUE` for options that contradict each other.
+   * @see `ostree_repo_checkout_at`
+   */
+  async checkout(rev: string, destination: PathLike, options: CheckoutOptions = {}): Promise<void> {
+    checkString(rev, 'rev');
+    const absolute = checkPath(destination, 'destination');
+    const { signal: _signal, ...native } = options;
+    await runJob('ostree', () => this.#native.checkout(rev, absolute, native), options);
   }
 }

@@ -1,12 +1,13 @@
 #include "ostree/repo.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "core/arguments.h"
 #include "core/error.h"
-#include "core/job.h"
 
 namespace apt_ostree {
 
@@ -18,32 +19,46 @@ ToJs Wrapped(GObjectPtr<OstreeRepo> repo) {
   return [state](Napi::Env env) -> Napi::Value { return Repo::Create(env, state); };
 }
 
-GObjectPtr<GFile> FileForPath(const std::string& path) {
-  return GObjectPtr<GFile>::Take(g_file_new_for_path(path.c_str()));
+// libostree would report the first missing piece of a repository as a plain "no such file".
+void RequireRepository(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) throw FromErrno(errno, "Opening the repository", path);
+  for (const char* part : {"/config", "/objects"}) {
+    if (stat((path + part).c_str(), &info) == 0) continue;
+    if (errno != ENOENT && errno != ENOTDIR) {
+      throw FromErrno(errno, "Opening the repository", path + part);
+    }
+    throw NativeError("ERR_OSTREE_NOT_A_REPOSITORY", path + " is not an OSTree repository")
+        .Detail("path", path);
+  }
+}
+
+GObjectPtr<OstreeRepo> OpenRepository(const std::string& path, GCancellable* cancellable) {
+  RequireRepository(path);
+  GError* error = nullptr;
+  auto repo = GObjectPtr<OstreeRepo>::Take(
+      ostree_repo_open_at(AT_FDCWD, path.c_str(), cancellable, &error));
+  if (!repo) throw FromGError(error, "Opening the repository").Detail("path", path);
+  return repo;
+}
+
+const char* ModeName(OstreeRepoMode mode) {
+  switch (mode) {
+    case OSTREE_REPO_MODE_BARE:
+      return "bare";
+    case OSTREE_REPO_MODE_ARCHIVE:
+      return "archive";
+    case OSTREE_REPO_MODE_BARE_USER:
+      return "bare-user";
+    case OSTREE_REPO_MODE_BARE_USER_ONLY:
+      return "bare-user-only";
+    case OSTREE_REPO_MODE_BARE_SPLIT_XATTRS:
+      return "bare-split-xattrs";
+  }
+  return "unknown";
 }
 
 }  // namespace
-
-RepoState::RepoState(GObjectPtr<OstreeRepo> repo) : repo_(std::move(repo)) {
-  GStringPtr path(g_file_get_path(ostree_repo_get_path(repo_.get())));
-  path_ = path.get();
-}
-
-GObjectPtr<OstreeRepo> RepoState::Use() const {
-  std::lock_guard<std::mutex> guard(mutex_);
-  if (!repo_) throw NativeError("ERR_CLOSED", "The repository is closed").Detail("path", path_);
-  return repo_;
-}
-
-void RepoState::Close() {
-  std::lock_guard<std::mutex> guard(mutex_);
-  repo_.reset();
-}
-
-bool RepoState::closed() const {
-  std::lock_guard<std::mutex> guard(mutex_);
-  return !repo_;
-}
 
 void Repo::Init(Napi::Env env, Napi::Object exports) {
   Define(env, exports,
@@ -51,23 +66,42 @@ void Repo::Init(Napi::Env env, Napi::Object exports) {
              StaticMethod<&Repo::Open>("open"),
              StaticMethod<&Repo::CreateRepo>("create"),
              InstanceMethod<&Repo::Close>("close"),
+             InstanceMethod<&Repo::Mode>("mode"),
              InstanceMethod<&Repo::ResolveRev>("resolveRev"),
+             InstanceMethod<&Repo::ListRefs>("listRefs"),
+             InstanceMethod<&Repo::SetRef>("setRef"),
+             InstanceMethod<&Repo::HasObject>("hasObject"),
+             InstanceMethod<&Repo::BeginTransaction>("beginTransaction"),
+             InstanceMethod<&Repo::CommitTransaction>("commitTransaction"),
+             InstanceMethod<&Repo::AbortTransaction>("abortTransaction"),
+             InstanceMethod<&Repo::TransactionSetRef>("transactionSetRef"),
+             InstanceMethod<&Repo::WriteTree>("writeTree"),
+             InstanceMethod<&Repo::WriteCommit>("writeCommit"),
+             InstanceMethod<&Repo::WriteDirectory>("writeDirectory"),
+             InstanceMethod<&Repo::List>("list"),
+             InstanceMethod<&Repo::Stat>("stat"),
+             InstanceMethod<&Repo::ReadFile>("readFile"),
+             InstanceMethod<&Repo::LoadCommit>("loadCommit"),
+             InstanceMethod<&Repo::Checkout>("checkout"),
          });
 }
 
+Napi::Value Repo::Start(const Napi::CallbackInfo& info, Work work, Napi::Value progress) const {
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr,
+                    progress.IsEmpty() ? info.Env().Undefined() : progress, std::move(work));
+}
+
+Napi::Value Repo::StartAlone(const Napi::CallbackInfo& info, Work work,
+                             Napi::Value progress) const {
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), state()->writes(),
+                    progress.IsEmpty() ? info.Env().Undefined() : progress, std::move(work));
+}
+
 Napi::Value Repo::Open(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  std::string path = arguments.Path(0, "path");
-  AddonData& data = AddonData::Of(info.Env());
-  return Job::Start(info.Env(), data.ostree(), nullptr, info.Env().Undefined(),
+  std::string path = Arguments(info).Path(0, "path");
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
                     [path = std::move(path)](JobContext& job) {
-                      auto repo =
-                          GObjectPtr<OstreeRepo>::Take(ostree_repo_new(FileForPath(path).get()));
-                      GError* error = nullptr;
-                      if (!ostree_repo_open(repo.get(), job.cancellable(), &error)) {
-                        throw FromGError(error, "Opening the repository").Detail("path", path);
-                      }
-                      return Wrapped(std::move(repo));
+                      return Wrapped(OpenRepository(path, job.cancellable()));
                     });
 }
 
@@ -80,14 +114,14 @@ Napi::Value Repo::CreateRepo(const Napi::CallbackInfo& info) {
     g_clear_error(&mode_error);
     throw InvalidArgumentValue(info.Env(), "mode", "is not a repository mode");
   }
-  AddonData& data = AddonData::Of(info.Env());
-  return Job::Start(info.Env(), data.ostree(), nullptr, info.Env().Undefined(),
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
                     [path = std::move(path), mode](JobContext& job) {
                       GError* error = nullptr;
                       auto repo = GObjectPtr<OstreeRepo>::Take(ostree_repo_create_at(
                           AT_FDCWD, path.c_str(), mode, nullptr, job.cancellable(), &error));
-                      if (!repo)
+                      if (!repo) {
                         throw FromGError(error, "Creating the repository").Detail("path", path);
+                      }
                       return Wrapped(std::move(repo));
                     });
 }
@@ -97,25 +131,12 @@ Napi::Value Repo::Close(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value Repo::ResolveRev(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  std::string rev = arguments.String(0, "rev");
-  const bool allow_missing = arguments.Bool(1, "allowMissing");
-  AddonData& data = AddonData::Of(info.Env());
-  return Job::Start(info.Env(), data.ostree(), nullptr, info.Env().Undefined(),
-                    [state = state(), rev = std::move(rev), allow_missing](JobContext&) -> ToJs {
-                      auto repo = state->Use();
-                      GStringPtr checksum;
-                      GError* error = nullptr;
-                      if (!ostree_repo_resolve_rev(repo.get(), rev.c_str(), allow_missing,
-                                                   Out(checksum), &error)) {
-                        throw FromGError(error, "Resolving a revision").Detail("ref", rev);
-                      }
-                      if (!checksum) return [](Napi::Env env) { return env.Null(); };
-                      return [text = std::string(checksum.get())](Napi::Env env) -> Napi::Value {
-                        return Napi::String::New(env, text);
-                      };
-                    });
+Napi::Value Repo::Mode(const Napi::CallbackInfo& info) {
+  try {
+    return Napi::String::New(info.Env(), ModeName(ostree_repo_get_mode(state()->Use().get())));
+  } catch (const NativeError& error) {
+    throw error.ToJs(info.Env());
+  }
 }
 
 }  // namespace apt_ostree

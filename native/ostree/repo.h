@@ -1,39 +1,15 @@
-// OstreeRepo: objects, refs, transactions, checkouts.
+// OstreeRepo: objects, refs, transactions, checkouts. The members are defined by subject in
+// repo.cc, refs.cc, transaction.cc, repo_read.cc and checkout.cc.
 #pragma once
 
 #include <napi.h>
 #include <ostree.h>
 
-#include <memory>
-#include <mutex>
-#include <string>
-
-#include "core/executor.h"
-#include "core/gobject.h"
+#include "core/job.h"
 #include "core/wrap.h"
+#include "ostree/repo_state.h"
 
 namespace apt_ostree {
-
-// An opened repository, shared by its JavaScript object and the jobs on it.
-class RepoState {
- public:
-  explicit RepoState(GObjectPtr<OstreeRepo> repo);
-
-  // A reference for the length of a job. Throws ERR_CLOSED after Close.
-  GObjectPtr<OstreeRepo> Use() const;
-  void Close();
-  bool closed() const;
-
-  // What libostree does not allow in parallel on one handle (transactions, pull, prune).
-  const std::shared_ptr<Lane>& writes() const { return writes_; }
-  const std::string& path() const { return path_; }
-
- private:
-  mutable std::mutex mutex_;
-  GObjectPtr<OstreeRepo> repo_;
-  std::shared_ptr<Lane> writes_ = std::make_shared<Lane>();
-  std::string path_;
-};
 
 class Repo : public Wrap<Repo, RepoState> {
  public:
@@ -43,10 +19,37 @@ class Repo : public Wrap<Repo, RepoState> {
   static void Init(Napi::Env env, Napi::Object exports);
 
  private:
+  // Work that reads, or that writes objects inside the open transaction: any number in parallel.
+  Napi::Value Start(const Napi::CallbackInfo& info, Work work,
+                    Napi::Value progress = Napi::Value()) const;
+  // Work that must be alone among the writers of this handle.
+  Napi::Value StartAlone(const Napi::CallbackInfo& info, Work work,
+                         Napi::Value progress = Napi::Value()) const;
+
   static Napi::Value Open(const Napi::CallbackInfo& info);
   static Napi::Value CreateRepo(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
+  Napi::Value Mode(const Napi::CallbackInfo& info);
+
   Napi::Value ResolveRev(const Napi::CallbackInfo& info);
+  Napi::Value ListRefs(const Napi::CallbackInfo& info);
+  Napi::Value SetRef(const Napi::CallbackInfo& info);
+  Napi::Value HasObject(const Napi::CallbackInfo& info);
+
+  Napi::Value BeginTransaction(const Napi::CallbackInfo& info);
+  Napi::Value CommitTransaction(const Napi::CallbackInfo& info);
+  Napi::Value AbortTransaction(const Napi::CallbackInfo& info);
+  Napi::Value TransactionSetRef(const Napi::CallbackInfo& info);
+  Napi::Value WriteTree(const Napi::CallbackInfo& info);
+  Napi::Value WriteCommit(const Napi::CallbackInfo& info);
+  Napi::Value WriteDirectory(const Napi::CallbackInfo& info);
+
+  Napi::Value List(const Napi::CallbackInfo& info);
+  Napi::Value Stat(const Napi::CallbackInfo& info);
+  Napi::Value ReadFile(const Napi::CallbackInfo& info);
+  Napi::Value LoadCommit(const Napi::CallbackInfo& info);
+
+  Napi::Value Checkout(const Napi::CallbackInfo& info);
 };
 
 }  // namespace apt_ostree

@@ -1,0 +1,128 @@
+import type { NativeMutableTree } from '../../types/ostree.js';
+import { binding } from '../binding.js';
+import { checkArray, checkChecksum, checkString } from '../checks.js';
+import { callNative, type JobOptions, runJob } from '../job.js';
+import { Repo } from './repo.js';
+import { collectEntries, type TreeEntry } from './tree_entry.js';
+
+/** Owner and permission bits of a file or directory that an edit makes. */
+export interface EditOwnership {
+  /** Permission bits; 0o755 for directories, 0o644 for files. */
+  mode?: number;
+  /** @default 0 */
+  uid?: number;
+  /** @default 0 */
+  gid?: number;
+}
+
+/**
+ * A change of a {@link MutableTree}. Paths are absolute within the tree; symbolic links on the way
+ * are not followed. Missing parent directories are made, owned by root with mode 0o755.
+ */
+export type TreeEdit =
+  /** Makes a directory, or gives an existing one this ownership. */
+  | ({ op: 'mkdir'; path: string } & EditOwnership)
+  /** Removes a file, a link or a directory with all below it. */
+  | { op: 'remove'; path: string; allowMissing?: boolean }
+  /** Moves a file, a link or a whole directory without reading it; replaces what is at `to`. */
+  | { op: 'move'; from: string; to: string; allowMissing?: boolean }
+  /** Makes a symbolic link, replacing whatever is there, a directory too. */
+  | { op: 'symlink'; path: string; target: string }
+  /** Writes a file, replacing a file or link. */
+  | ({ op: 'file'; path: string; content: Uint8Array | string } & EditOwnership)
+  /** Names a content object that the repository has, replacing a file or link. */
+  | { op: 'link'; path: string; checksum: string };
+
+/**
+ * A tree being built in memory. Directories that come from a commit are loaded when first touched,
+ * so editing a few paths of a large tree is cheap.
+ *
+ * Operations on one tree run one after the other.
+ *
+ * @see `OstreeMutableTree`
+ */
+export class MutableTree {
+  readonly #native: NativeMutableTree;
+
+  private constructor(native: NativeMutableTree) {
+    this.#native = native;
+  }
+
+  /** An empty tree. Its root is owned by root with mode 0o755 unless an edit says otherwise. */
+  static create(): MutableTree {
+    return new MutableTree(callNative('ostree', () => binding().MutableTree.create()));
+  }
+
+  /**
+   * The tree of a commit.
+   *
+   * @throws `ENOENT` where the commit or its root is missing.
+   * @see `ostree_mutable_tree_new_from_commit`
+   */
+  static async fromCommit(repo: Repo, rev: string, options?: JobOptions): Promise<MutableTree> {
+    checkString(rev, 'rev');
+    const native = await runJob(
+      'ostree',
+      () => binding().MutableTree.fromCommit(Repo.native(repo), rev),
+      options,
+    );
+    return new MutableTree(native);
+  }
+
+  /**
+   * The tree of a dirtree and a dirmeta object, as {@link Transaction.writeTree} names them.
+   *
+   * @throws `ENOENT` where one of them is missing.
+   * @see `ostree_mutable_tree_new_from_checksum`
+   */
+  static async fromChecksums(
+    repo: Repo,
+    root: { contents: string; metadata: string },
+    options?: JobOptions,
+  ): Promise<MutableTree> {
+    checkChecksum(root.contents, 'root.contents');
+    checkChecksum(root.metadata, 'root.metadata');
+    const native = await runJob(
+      'ostree',
+      () => binding().MutableTree.fromChecksums(Repo.native(repo), root.contents, root.metadata),
+      options,
+    );
+    return new MutableTree(native);
+  }
+
+  /** @internal For the classes that hand a tree to native code. */
+  static native(tree: MutableTree): NativeMutableTree {
+    return tree.#native;
+  }
+
+  /**
+   * Makes the edits in order, inside an open transaction of `repo`. When one fails, those before
+   * it stay.
+   *
+   * @throws `ERR_INVALID_STATE` outside a transaction; `ENOENT`, `ENOTDIR`, `EISDIR`, `EEXIST`,
+   * `EINVAL` (a move below itself) with `path`; `ERR_INVALID_ARG_VALUE` for names like `..`.
+   */
+  async apply(repo: Repo, edits: readonly TreeEdit[], options?: JobOptions): Promise<void> {
+    checkArray(edits, 'edits');
+    await runJob('ostree', () => this.#native.apply(Repo.native(repo), edits), options);
+  }
+
+  /**
+   * The entries of a directory, files first, sorted by name; with `recursive` each directory is
+   * followed by what is below it. A path that is a file lists itself.
+   *
+   * @throws `ENOENT`, `ENOTDIR`.
+   */
+  async list(
+    repo: Repo,
+    path = '/',
+    options: JobOptions & { recursive?: boolean } = {},
+  ): Promise<TreeEntry[]> {
+    checkString(path, 'path');
+    return collectEntries(
+      (listener) =>
+        this.#native.list(Repo.native(repo), path, options.recursive ?? false, listener),
+      options,
+    );
+  }
+}

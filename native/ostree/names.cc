@@ -1,0 +1,89 @@
+#include "ostree/names.h"
+
+#include <algorithm>
+
+#include "core/arguments.h"
+#include "core/gobject.h"
+
+namespace apt_ostree {
+
+bool IsChecksum(const std::string& text) {
+  return text.size() == OSTREE_SHA256_STRING_LEN &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+std::string CheckedChecksum(Napi::Value value, const std::string& name) {
+  std::string text = CheckedString(value, name);
+  if (!IsChecksum(text)) {
+    throw InvalidArgumentValue(value.Env(), name, "must be 64 lower-case hexadecimal digits");
+  }
+  return text;
+}
+
+std::optional<std::string> CheckedOptionalChecksum(Napi::Value value, const std::string& name) {
+  if (value.IsNull() || value.IsUndefined()) return std::nullopt;
+  return CheckedChecksum(value, name);
+}
+
+Refspec CheckedRefspec(Napi::Value value, const std::string& name) {
+  const std::string text = CheckedString(value, name);
+  GStringPtr remote, ref;
+  GError* error = nullptr;
+  if (!ostree_parse_refspec(text.c_str(), Out(remote), Out(ref), &error)) {
+    g_clear_error(&error);
+    throw InvalidArgumentValue(value.Env(), name, "is not a valid ref name");
+  }
+  Refspec refspec;
+  if (remote) refspec.remote = remote.get();
+  refspec.ref = ref.get();
+  return refspec;
+}
+
+std::string CheckedRev(Napi::Value value, const std::string& name) {
+  std::string text = CheckedString(value, name);
+  if (IsChecksum(text)) return text;
+  std::string base = text;
+  while (!base.empty() && base.back() == '^') base.pop_back();
+  GStringPtr remote, ref;
+  GError* error = nullptr;
+  if (!ostree_parse_refspec(base.c_str(), Out(remote), Out(ref), &error)) {
+    g_clear_error(&error);
+    throw InvalidArgumentValue(value.Env(), name, "is not a valid revision");
+  }
+  return text;
+}
+
+OstreeObjectType CheckedObjectType(Napi::Value value, const std::string& name) {
+  const std::string text = CheckedString(value, name);
+  if (text == "commit") return OSTREE_OBJECT_TYPE_COMMIT;
+  if (text == "file") return OSTREE_OBJECT_TYPE_FILE;
+  if (text == "dirtree") return OSTREE_OBJECT_TYPE_DIR_TREE;
+  if (text == "dirmeta") return OSTREE_OBJECT_TYPE_DIR_META;
+  throw InvalidArgumentValue(value.Env(), name, "is not a type of object");
+}
+
+TreePath CheckedTreePath(Napi::Value value, const std::string& name) {
+  const std::string text = CheckedString(value, name);
+  TreePath path;
+  size_t start = !text.empty() && text[0] == '/' ? 1 : 0;
+  if (start == text.size()) return path;
+  while (true) {
+    const size_t end = std::min(text.find('/', start), text.size());
+    std::string part = text.substr(start, end - start);
+    if (part.empty() || part == "." || part == "..") {
+      throw InvalidArgumentValue(value.Env(), name, "must not contain empty names, '.' or '..'");
+    }
+    path.push_back(std::move(part));
+    if (end == text.size()) return path;
+    start = end + 1;
+  }
+}
+
+std::string TreePathText(const TreePath& path) {
+  std::string text;
+  for (const std::string& part : path) text += "/" + part;
+  return text.empty() ? "/" : text;
+}
+
+}  // namespace apt_ostree

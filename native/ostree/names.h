@@ -1,0 +1,39 @@
+// Names that libostree takes unchecked, follows as paths or aborts on; checked before each call.
+#pragma once
+
+#include <napi.h>
+#include <ostree.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace apt_ostree {
+
+// 64 lower-case hexadecimal digits. libostree builds object paths from checksums as they are.
+bool IsChecksum(const std::string& text);
+std::string CheckedChecksum(Napi::Value value, const std::string& name);
+// null and undefined mean absent.
+std::optional<std::string> CheckedOptionalChecksum(Napi::Value value, const std::string& name);
+
+struct Refspec {
+  std::optional<std::string> remote;
+  std::string ref;
+  const char* remote_or_null() const { return remote ? remote->c_str() : nullptr; }
+};
+Refspec CheckedRefspec(Napi::Value value, const std::string& name);
+
+// Non-empty text that resolve_rev can take: a checksum, a refspec, or one of both with `^`.
+std::string CheckedRev(Napi::Value value, const std::string& name);
+
+// "commit", "file", "dirtree", "dirmeta".
+OstreeObjectType CheckedObjectType(Napi::Value value, const std::string& name);
+
+// A path inside a tree as its names. "/" and "" are the root; a leading slash is optional.
+// Empty names, "." and ".." are refused.
+using TreePath = std::vector<std::string>;
+TreePath CheckedTreePath(Napi::Value value, const std::string& name);
+// With a leading slash.
+std::string TreePathText(const TreePath& path);
+
+}  // namespace apt_ostree

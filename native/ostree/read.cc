@@ -1,0 +1,232 @@
+#include "ostree/read.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/error.h"
+
+namespace apt_ostree {
+
+namespace {
+
+const char* TypeName(TreeEntry::Type type) {
+  switch (type) {
+    case TreeEntry::Type::kFile:
+      return "file";
+    case TreeEntry::Type::kDirectory:
+      return "directory";
+    case TreeEntry::Type::kSymlink:
+      return "symlink";
+  }
+  return "file";
+}
+
+std::string ChildPath(const std::string& parent, const std::string& name) {
+  return parent == "/" ? "/" + name : parent + "/" + name;
+}
+
+// 32 bytes as hexadecimal; anything else is a damaged object.
+std::string ChecksumText(GVariant* bytes) {
+  GError* error = nullptr;
+  if (!ostree_validate_structureof_csum_v(bytes, &error)) {
+    throw FromGError(error, "Reading a checksum");
+  }
+  GStringPtr text(ostree_checksum_from_bytes_v(bytes));
+  return text.get();
+}
+
+}  // namespace
+
+bool HasStoredObject(OstreeRepo* repo, OstreeObjectType type, const std::string& checksum) {
+  gboolean found = FALSE;
+  GError* error = nullptr;
+  if (!ostree_repo_has_object(repo, type, checksum.c_str(), &found, nullptr, &error)) {
+    throw FromGError(error, "Looking for an object").Detail("ref", checksum);
+  }
+  return found != FALSE;
+}
+
+void RequireObject(OstreeRepo* repo, OstreeObjectType type, const std::string& checksum) {
+  if (HasStoredObject(repo, type, checksum)) return;
+  throw NativeError("ENOENT", std::string("No such object: ") + checksum + "." +
+                                  ostree_object_type_to_string(type))
+      .Detail("ref", checksum);
+}
+
+std::string ResolveCommit(OstreeRepo* repo, const std::string& rev) {
+  GStringPtr checksum;
+  GError* error = nullptr;
+  if (!ostree_repo_resolve_rev(repo, rev.c_str(), FALSE, Out(checksum), &error)) {
+    throw FromGError(error, "Resolving a revision").Detail("ref", rev);
+  }
+  return checksum.get();
+}
+
+VariantPtr LoadVariant(OstreeRepo* repo, OstreeObjectType type, const std::string& checksum) {
+  VariantPtr variant;
+  GError* error = nullptr;
+  if (!ostree_repo_load_variant(repo, type, checksum.c_str(), variant.out(), &error)) {
+    throw FromGError(error, "Reading an object").Detail("ref", checksum);
+  }
+  return variant;
+}
+
+TreeChecksums RootOf(OstreeRepo* repo, const std::string& commit) {
+  VariantPtr variant = LoadVariant(repo, OSTREE_OBJECT_TYPE_COMMIT, commit);
+  VariantPtr contents = VariantPtr::Take(g_variant_get_child_value(variant.get(), 6));
+  VariantPtr metadata = VariantPtr::Take(g_variant_get_child_value(variant.get(), 7));
+  return {ChecksumText(contents.get()), ChecksumText(metadata.get())};
+}
+
+TreeEntry EntryReader::File(std::string path, const std::string& checksum) {
+  GObjectPtr<GFileInfo> file;
+  GError* error = nullptr;
+  if (!ostree_repo_load_file(repo_, checksum.c_str(), nullptr, file.out(), nullptr, cancellable_,
+                             &error)) {
+    throw FromGError(error, "Reading a file object").Detail("ref", checksum).Detail("path", path);
+  }
+  TreeEntry entry;
+  entry.path = std::move(path);
+  entry.checksum = checksum;
+  entry.mode = g_file_info_get_attribute_uint32(file.get(), "unix::mode") & 07777;
+  entry.uid = g_file_info_get_attribute_uint32(file.get(), "unix::uid");
+  entry.gid = g_file_info_get_attribute_uint32(file.get(), "unix::gid");
+  if (g_file_info_get_file_type(file.get()) == G_FILE_TYPE_SYMBOLIC_LINK) {
+    entry.type = TreeEntry::Type::kSymlink;
+    const char* target = g_file_info_get_symlink_target(file.get());
+    entry.target = target != nullptr ? target : "";
+    entry.size = entry.target.size();
+  } else {
+    entry.size = static_cast<uint64_t>(g_file_info_get_size(file.get()));
+  }
+  return entry;
+}
+
+TreeEntry EntryReader::Directory(std::string path, const std::string& contents,
+                                 const std::string& metadata) {
+  TreeEntry entry;
+  entry.type = TreeEntry::Type::kDirectory;
+  entry.path = std::move(path);
+  entry.checksum = contents;
+  // A directory of an unsaved tree may have no metadata yet.
+  if (metadata.empty()) return entry;
+  auto found = owners_.find(metadata);
+  if (found == owners_.end()) {
+    VariantPtr variant = LoadVariant(repo_, OSTREE_OBJECT_TYPE_DIR_META, metadata);
+    guint32 uid, gid, mode;
+    g_variant_get(variant.get(), "(uuu@a(ayay))", &uid, &gid, &mode, nullptr);
+    const Owner owner{GUINT32_FROM_BE(uid), GUINT32_FROM_BE(gid), GUINT32_FROM_BE(mode) & 07777};
+    found = owners_.emplace(metadata, owner).first;
+  }
+  entry.uid = found->second.uid;
+  entry.gid = found->second.gid;
+  entry.mode = found->second.mode;
+  return entry;
+}
+
+void EntryReader::Walk(const std::string& path, const std::string& contents, bool recursive,
+                       const Visit& visit) {
+  if (g_cancellable_is_cancelled(cancellable_)) throw Aborted();
+  VariantPtr tree = LoadVariant(repo_, OSTREE_OBJECT_TYPE_DIR_TREE, contents);
+  VariantPtr files = VariantPtr::Take(g_variant_get_child_value(tree.get(), 0));
+  VariantPtr directories = VariantPtr::Take(g_variant_get_child_value(tree.get(), 1));
+  const gsize file_count = g_variant_n_children(files.get());
+  for (gsize i = 0; i < file_count; ++i) {
+    const char* name = nullptr;
+    VariantPtr checksum;
+    g_variant_get_child(files.get(), i, "(&s@ay)", &name, checksum.out());
+    visit(File(ChildPath(path, name), ChecksumText(checksum.get())));
+  }
+  const gsize directory_count = g_variant_n_children(directories.get());
+  for (gsize i = 0; i < directory_count; ++i) {
+    const char* name = nullptr;
+    VariantPtr child, metadata;
+    g_variant_get_child(directories.get(), i, "(&s@ay@ay)", &name, child.out(), metadata.out());
+    const std::string child_path = ChildPath(path, name);
+    const std::string child_contents = ChecksumText(child.get());
+    visit(Directory(child_path, child_contents, ChecksumText(metadata.get())));
+    if (recursive) Walk(child_path, child_contents, true, visit);
+  }
+}
+
+TreeEntry EntryReader::Find(const TreeChecksums& root, const TreePath& path,
+                            TreeChecksums* directory) {
+  TreeChecksums current = root;
+  for (size_t depth = 0; depth < path.size(); ++depth) {
+    const bool last = depth + 1 == path.size();
+    VariantPtr tree = LoadVariant(repo_, OSTREE_OBJECT_TYPE_DIR_TREE, current.contents);
+    VariantPtr directories = VariantPtr::Take(g_variant_get_child_value(tree.get(), 1));
+    bool found = false;
+    const gsize directory_count = g_variant_n_children(directories.get());
+    for (gsize i = 0; i < directory_count && !found; ++i) {
+      const char* name = nullptr;
+      VariantPtr contents, metadata;
+      g_variant_get_child(directories.get(), i, "(&s@ay@ay)", &name, contents.out(),
+                          metadata.out());
+      if (path[depth] != name) continue;
+      current = {ChecksumText(contents.get()), ChecksumText(metadata.get())};
+      found = true;
+    }
+    if (found) continue;
+    VariantPtr files = VariantPtr::Take(g_variant_get_child_value(tree.get(), 0));
+    const gsize file_count = g_variant_n_children(files.get());
+    for (gsize i = 0; i < file_count; ++i) {
+      const char* name = nullptr;
+      VariantPtr checksum;
+      g_variant_get_child(files.get(), i, "(&s@ay)", &name, checksum.out());
+      if (path[depth] != name) continue;
+      if (last) return File(TreePathText(path), ChecksumText(checksum.get()));
+      throw NativeError("ENOTDIR", "Not a directory in the tree: " +
+                                       TreePathText({path.begin(), path.begin() + depth + 1}))
+          .Detail("path", TreePathText(path));
+    }
+    throw NativeError("ENOENT", "No such file or directory in the tree: " + TreePathText(path))
+        .Detail("path", TreePathText(path));
+  }
+  if (directory != nullptr) *directory = current;
+  return Directory(TreePathText(path), current.contents, current.metadata);
+}
+
+void EntryBatches::Add(const TreeEntry& entry) {
+  // Ostree refuses names with NUL, so it can stand between them.
+  paths_.append(entry.path).push_back('\0');
+  targets_.append(entry.target).push_back('\0');
+  checksums_.append(entry.checksum).push_back('\0');
+  numbers_.insert(numbers_.end(), {static_cast<double>(entry.type), static_cast<double>(entry.mode),
+                                   static_cast<double>(entry.uid), static_cast<double>(entry.gid),
+                                   static_cast<double>(entry.size)});
+  if (++count_ == kBatch) Flush();
+}
+
+void EntryBatches::Flush() {
+  if (count_ == 0) return;
+  for (std::string* column : {&paths_, &targets_, &checksums_}) column->pop_back();
+  job_.Emit([paths = std::exchange(paths_, {}), targets = std::exchange(targets_, {}),
+             checksums = std::exchange(checksums_, {}),
+             numbers = std::exchange(numbers_, {})](Napi::Env env) -> Napi::Value {
+    Napi::Object batch = Napi::Object::New(env);
+    batch.Set("paths", paths);
+    batch.Set("targets", targets);
+    batch.Set("checksums", checksums);
+    Napi::Float64Array column = Napi::Float64Array::New(env, numbers.size());
+    std::copy(numbers.begin(), numbers.end(), column.Data());
+    batch.Set("numbers", column);
+    return batch;
+  });
+  count_ = 0;
+}
+
+Napi::Value TreeEntryToJs(Napi::Env env, const TreeEntry& entry) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("path", entry.path);
+  object.Set("type", TypeName(entry.type));
+  object.Set("mode", entry.mode);
+  object.Set("uid", entry.uid);
+  object.Set("gid", entry.gid);
+  object.Set("size", static_cast<double>(entry.size));
+  if (entry.type == TreeEntry::Type::kSymlink) object.Set("target", entry.target);
+  if (!entry.checksum.empty()) object.Set("checksum", entry.checksum);
+  return object;
+}
+
+}  // namespace apt_ostree

@@ -1,0 +1,124 @@
+#include "ostree/repo_state.h"
+
+#include "core/error.h"
+
+namespace apt_ostree {
+
+TransactionShare::~TransactionShare() {
+  if (state_ == nullptr) return;
+  std::lock_guard<std::mutex> guard(state_->mutex_);
+  if (--state_->writers_ == 0) state_->writer_left_.notify_all();
+}
+
+RepoState::RepoState(GObjectPtr<OstreeRepo> repo) : repo_(std::move(repo)) {
+  auto file = GObjectPtr<GFile>::Share(ostree_repo_get_path(repo_.get()));
+  GStringPtr path(g_file_get_path(file.get()));
+  path_ = path ? path.get() : "";
+}
+
+RepoState::~RepoState() {
+  // A program that ended inside a transaction: leave no staging directory behind.
+  if (transaction_repo_) {
+    GError* error = nullptr;
+    ostree_repo_abort_transaction(transaction_repo_.get(), nullptr, &error);
+    g_clear_error(&error);
+  }
+}
+
+GObjectPtr<OstreeRepo> RepoState::Use() const {
+  std::lock_guard<std::mutex> guard(mutex_);
+  if (!repo_) throw NativeError("ERR_CLOSED", "The repository is closed").Detail("path", path_);
+  return repo_;
+}
+
+void RepoState::Close() {
+  std::lock_guard<std::mutex> guard(mutex_);
+  repo_.reset();
+}
+
+bool RepoState::closed() const {
+  std::lock_guard<std::mutex> guard(mutex_);
+  return !repo_;
+}
+
+TransactionShare RepoState::RequireTransaction() {
+  GObjectPtr<OstreeRepo> repo = Use();
+  std::lock_guard<std::mutex> guard(mutex_);
+  if (phase_ != Phase::kOpen) {
+    throw NativeError("ERR_INVALID_STATE", "Objects can be written only inside a transaction")
+        .Detail("path", path_);
+  }
+  ++writers_;
+  return TransactionShare(this, std::move(repo));
+}
+
+void RepoState::RequireNoTransaction() const {
+  std::lock_guard<std::mutex> guard(mutex_);
+  if (phase_ != Phase::kNone) {
+    throw NativeError("ERR_BUSY", "A transaction is open on this repository object")
+        .Detail("path", path_);
+  }
+}
+
+void RepoState::BeginTransaction(GCancellable* cancellable) {
+  GObjectPtr<OstreeRepo> repo = Use();
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    if (phase_ != Phase::kNone) {
+      throw NativeError("ERR_BUSY",
+                        "A transaction is open on this repository object; open the repository "
+                        "once more for a second one")
+          .Detail("path", path_);
+    }
+    phase_ = Phase::kStarting;
+  }
+  GError* error = nullptr;
+  const bool prepared =
+      ostree_repo_prepare_transaction(repo.get(), nullptr, cancellable, &error) != FALSE;
+  std::lock_guard<std::mutex> guard(mutex_);
+  phase_ = prepared ? Phase::kOpen : Phase::kNone;
+  if (!prepared) throw FromGError(error, "Starting a transaction").Detail("path", path_);
+  transaction_repo_ = std::move(repo);
+}
+
+GObjectPtr<OstreeRepo> RepoState::StartEnding() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (phase_ != Phase::kOpen) {
+    throw NativeError("ERR_INVALID_STATE", "No transaction is open").Detail("path", path_);
+  }
+  phase_ = Phase::kEnding;
+  writer_left_.wait(lock, [this] { return writers_ == 0; });
+  return transaction_repo_;
+}
+
+void RepoState::Ended() {
+  std::lock_guard<std::mutex> guard(mutex_);
+  transaction_repo_.reset();
+  phase_ = Phase::kNone;
+}
+
+OstreeRepoTransactionStats RepoState::CommitTransaction(GCancellable* cancellable) {
+  GObjectPtr<OstreeRepo> repo = StartEnding();
+  OstreeRepoTransactionStats stats = {};
+  GError* error = nullptr;
+  const bool committed =
+      ostree_repo_commit_transaction(repo.get(), &stats, cancellable, &error) != FALSE;
+  if (!committed) {
+    GError* ignored = nullptr;
+    ostree_repo_abort_transaction(repo.get(), nullptr, &ignored);
+    g_clear_error(&ignored);
+  }
+  Ended();
+  if (!committed) throw FromGError(error, "Committing a transaction").Detail("path", path_);
+  return stats;
+}
+
+void RepoState::AbortTransaction() {
+  GObjectPtr<OstreeRepo> repo = StartEnding();
+  GError* error = nullptr;
+  const bool aborted = ostree_repo_abort_transaction(repo.get(), nullptr, &error) != FALSE;
+  Ended();
+  if (!aborted) throw FromGError(error, "Dropping a transaction").Detail("path", path_);
+}
+
+}  // namespace apt_ostree

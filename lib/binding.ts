@@ -73,19 +73,39 @@ function load(): NativeBinding {
   });
 }
 
-function explain(root: string, failures: readonly Error[]): string {
+/** Packages of the libraries that a prebuilt addon needs; libapt-pkg is on every Debian system. */
+const kLibraries: Record<string, string> = {
+  'libostree-1.so.1': 'libostree-1-1',
+  'libarchive.so.13': 'libarchive13',
+};
+
+function remedy(root: string, failures: readonly Error[]): string[] {
   const codes = failures.map((failure) => (failure.cause as { code?: string } | undefined)?.code);
-  const remedy = codes.includes('ERR_DLOPEN_DISABLED')
-    ? 'Native addons are switched off: start node without --no-addons, or with --allow-addons under the permission model.'
-    : [
-        'To build it for this machine (Debian or a derivative):',
-        '  apt-get install g++ make python3 pkg-config libostree-dev libapt-pkg-dev libarchive-dev',
-        `  cd ${root} && npx node-gyp rebuild`,
-      ].join('\n');
+  if (codes.includes('ERR_DLOPEN_DISABLED')) {
+    return [
+      'Native addons are switched off: start node without --no-addons, or with --allow-addons',
+      'under the permission model.',
+    ];
+  }
+  const missing = Object.keys(kLibraries).filter((library) =>
+    failures.some(({ message }) => message.includes(`${library}: cannot open shared object file`)),
+  );
+  if (missing.length > 0) {
+    const packages = missing.map((library) => kLibraries[library]);
+    return ['A library is missing. To install it:', `  apt-get install ${packages.join(' ')}`];
+  }
+  return [
+    'To build it for this machine (Debian or a derivative):',
+    '  apt-get install g++ make python3 pkg-config libostree-dev libapt-pkg-dev libarchive-dev',
+    `  cd ${root} && npx --yes node-gyp rebuild`,
+  ];
+}
+
+function explain(root: string, failures: readonly Error[]): string {
   return [
     `The native addon of apt-ostree could not be loaded on ${process.platform}-${process.arch}, Node ${process.version}.`,
     'Tried:',
     ...failures.map((failure) => `  ${failure.message}`),
-    remedy,
+    ...remedy(root, failures),
   ].join('\n');
 }

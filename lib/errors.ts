@@ -78,9 +78,21 @@ export interface AptOstreeErrorOptions extends ErrorDetails {
 
 const kBrand = Symbol.for('apt-ostree.error');
 
+/** Names a class and its errors, whatever a bundler makes of the identifier; not enumerable. */
+function named(type: { prototype: Error }, name: string): void {
+  Object.defineProperty(type, 'name', { value: name, configurable: true });
+  Object.defineProperty(type.prototype, 'name', {
+    value: name,
+    configurable: true,
+    writable: true,
+  });
+}
+
 /** The base of every error of this package that is not a wrong argument or an abort. */
 export class AptOstreeError extends Error {
-  override readonly name: string = 'AptOstreeError';
+  static {
+    named(AptOstreeError, 'AptOstreeError');
+  }
   readonly code: AptOstreeErrorCode;
   declare readonly domain?: string;
   declare readonly nativeCode?: number;
@@ -105,7 +117,6 @@ export class AptOstreeError extends Error {
     }
     this[kBrand] = lineage;
     Object.defineProperty(this, kBrand, { enumerable: false });
-    Object.defineProperty(this, 'name', { enumerable: false });
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
@@ -124,22 +135,30 @@ export class AptOstreeError extends Error {
 
 /** libostree said no, or a repository or sysroot is not in the state that a call needs. */
 export class OstreeError extends AptOstreeError {
-  override readonly name = 'OstreeError';
+  static {
+    named(OstreeError, 'OstreeError');
+  }
 }
 
 /** libapt-pkg said no; `messages` has its whole error stack. */
 export class AptError extends AptOstreeError {
-  override readonly name = 'AptError';
+  static {
+    named(AptError, 'AptError');
+  }
 }
 
 /** A tree could not be composed: a damaged package, a failed script, a sandbox that cannot run. */
 export class ComposeError extends AptOstreeError {
-  override readonly name = 'ComposeError';
+  static {
+    named(ComposeError, 'ComposeError');
+  }
 }
 
 /** As Node rejects aborted operations: `name: 'AbortError'`, `code: 'ABORT_ERR'`. */
 export class AbortError extends Error {
-  override readonly name = 'AbortError';
+  static {
+    named(AbortError, 'AbortError');
+  }
   readonly code = 'ABORT_ERR';
   constructor(reason?: unknown) {
     super('The operation was aborted', reason === undefined ? undefined : { cause: reason });

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/addon_data.h"
+#include "deb/deb.h"
 #include "ostree/mutable_tree.h"
 #include "ostree/repo.h"
 
@@ -30,6 +31,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(std::make_unique<AddonData>(env).release());
   exports.Set("versions", Versions(env));
   Repo::Init(env, exports);
+  InitDeb(env, exports);
+  InitLayer(env, exports);
   MutableTree::Init(env, exports);
   return exports;
 }

@@ -17,7 +17,20 @@
       "native/ostree/repo_read.cc",
       "native/ostree/repo_state.cc",
       "native/ostree/transaction.cc",
-      "native/ostree/tree_edit.cc"
+      "native/ostree/tree_edit.cc",
+      "native/core/sha256.cc",
+      "native/deb/content.cc",
+      "native/deb/control.cc",
+      "native/deb/deb.cc",
+      "native/deb/directory.cc",
+      "native/deb/fill.cc",
+      "native/deb/hollow.cc",
+      "native/deb/import.cc",
+      "native/deb/layer.cc",
+      "native/deb/merge.cc",
+      "native/deb/source.cc",
+      "native/deb/tar.cc",
+      "native/deb/tree_builder.cc"
     ]
   }
 }

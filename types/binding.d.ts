@@ -3,6 +3,7 @@
  * the classes in lib/. A test walks the addon and compares names with this file.
  */
 
+import type { NativeDeb } from './deb.js';
 import type { NativeOstree } from './ostree.js';
 
 /** What asynchronous methods of the addon return. */
@@ -27,6 +28,6 @@ export interface NativeVersions {
   aptAbi: string;
 }
 
-export interface NativeBinding extends NativeOstree {
+export interface NativeBinding extends NativeDeb, NativeOstree {
   readonly versions: NativeVersions;
 }

@@ -1,0 +1,274 @@
+/**
+ * Packages as commits. Each .deb becomes one commit at `apt-ostree/pkg/<name>/<version>_<arch>`:
+ *
+ * - `tree/`: its files at the places of a merged-/usr system
+ * - `deb/control/`: its control members
+ * - `deb/hollow.tar`: its data archive with stubs in place of most files' content
+ *
+ * The same .deb gives the same commit in every repository.
+ */
+
+import { stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { binding } from '../binding.js';
+import { checkChecksum, checkPath, checkString, type PathLike } from '../checks.js';
+import { ComposeError, invalidArgType, invalidArgValue } from '../errors.js';
+import { callNative, type JobOptions, runJob } from '../job.js';
+import { type Commit, Repo } from '../ostree/repo.js';
+
+/** A package file to import. */
+export interface DebFile {
+  path: PathLike;
+  name: string;
+  version: string;
+  architecture: string;
+  /** What the file must hash to (64 hex digits). Only packages with it are found in the cache. */
+  sha256?: string;
+}
+
+/** A package in the repository. */
+export interface ImportedDeb {
+  commit: string;
+  ref: string;
+  package: string;
+  version: string;
+  architecture: string;
+  sha256: string;
+  /** Bytes of the .deb. */
+  size: number;
+  /** Bytes, as the control file says. */
+  installedSize: number;
+  /** Regular files. */
+  files: number;
+  /** Bytes of their content. */
+  bytes: number;
+  hardlinks: number;
+  /** Absolute paths. */
+  conffiles: string[];
+  /** Which of preinst, postinst, prerm, postrm and config it has. */
+  scripts: string[];
+  /** The field as it is; empty where there is none. */
+  preDepends: string;
+  essential: boolean;
+  /** It was in the repository already. */
+  cached: boolean;
+}
+
+/** One package is in the repository. */
+export interface ImportEvent {
+  type: 'import';
+  package: string;
+  /** Packages so far, this one included. */
+  done: number;
+  total: number;
+  cached: boolean;
+}
+
+export interface ImportOptions extends JobOptions {
+  onProgress?: (event: ImportEvent) => void;
+  /** Packages at a time. @default the number of processors */
+  parallel?: number;
+}
+
+const kFormat = 1;
+
+/** The ref of a package; characters that refs cannot have are escaped as `_XX`. */
+export function packageRef(name: string, version: string, architecture: string): string {
+  checkString(name, 'name');
+  checkString(version, 'version');
+  checkString(architecture, 'architecture');
+  return callNative('compose', () => binding().packageRef(name, version, architecture));
+}
+
+/** What {@link packageRef} was called with; undefined for any other ref. */
+export function parsePackageRef(
+  ref: string,
+): { name: string; version: string; architecture: string } | undefined {
+  // Escapes are upper case with two digits, so the last other underscore parts the two.
+  const match =
+    /^apt-ostree\/pkg\/([^/]+)\/((?:[^/_]|_[0-9A-F]{2})*)_((?:[^/_]|_[0-9A-F]{2})*)$/.exec(ref);
+  if (!match) return undefined;
+  const [name, version, architecture] = match.slice(1).map(unescapeRef) as [string, string, string];
+  return { name, version, architecture };
+}
+
+function unescapeRef(text: string): string {
+  const latin = text.replace(/_([0-9A-F]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return Buffer.from(latin, 'latin1').toString('utf8');
+}
+
+/**
+ * Imports packages, several at a time, in one transaction: all or none get their refs. A package
+ * whose ref has the wanted SHA-256 is not read again.
+ *
+ * @throws `ERR_DEB_DAMAGED` for a file that is no sound package or not the one wanted,
+ * `ERR_DEB_UNSUPPORTED` for one that a tree cannot hold (device nodes, names that are not UTF-8);
+ * `ERR_BUSY` while a transaction of this repository object is open.
+ */
+export async function importDebs(
+  repo: Repo,
+  debs: readonly DebFile[],
+  options: ImportOptions = {},
+): Promise<ImportedDeb[]> {
+  const { signal, onProgress, parallel = availableParallelism() } = options;
+  if (!Number.isInteger(parallel)) throw invalidArgType('options.parallel', 'an integer', parallel);
+  if (parallel < 1) throw invalidArgValue('options.parallel', 'must be at least 1');
+  const wanted = debs.map((deb, index) => checkDeb(deb, `debs[${index}]`));
+  const results = new Array<ImportedDeb>(wanted.length);
+  let done = 0;
+  const finished = (index: number, result: ImportedDeb) => {
+    results[index] = result;
+    done += 1;
+    const { package: name, cached } = result;
+    onProgress?.({ type: 'import', package: name, done, total: wanted.length, cached });
+  };
+
+  const refs = await repo.listRefs({ prefix: 'apt-ostree/pkg', signal });
+  let missing: number[] = [];
+  for (const [index, deb] of wanted.entries()) {
+    const commit = refs[deb.ref];
+    const known =
+      deb.sha256 !== undefined && commit !== undefined
+        ? fromCommit(deb.ref, await repo.loadCommit(commit, { signal }))
+        : undefined;
+    if (known && known.sha256 === deb.sha256) finished(index, known);
+    else missing.push(index);
+  }
+  if (missing.length === 0) return results;
+  missing = await largestFirst(missing, wanted);
+
+  // One failure stops the others; the transaction must not end before they have.
+  const stop = new AbortController();
+  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  await repo.transaction(
+    async () => {
+      let failure: { error: unknown } | undefined;
+      const work = async () => {
+        for (let index = missing.shift(); index !== undefined; index = missing.shift()) {
+          const deb = wanted[index] as CheckedDeb;
+          try {
+            const { path, sha256 } = deb;
+            const result = await runJob(
+              'compose',
+              () => binding().importDeb(Repo.native(repo), path, { sha256 }),
+              { signal: either },
+            );
+            finished(index, checkIdentity(deb, { ...result, cached: false }));
+          } catch (error) {
+            failure ??= { error };
+            stop.abort();
+            return;
+          }
+        }
+      };
+      await Promise.all(Array.from({ length: Math.min(parallel, missing.length) }, work));
+      if (failure) throw failure.error;
+    },
+    { signal },
+  );
+  return results;
+}
+
+interface CheckedDeb {
+  path: string;
+  name: string;
+  version: string;
+  architecture: string;
+  sha256?: string;
+  ref: string;
+}
+
+function checkDeb(deb: DebFile, name: string): CheckedDeb {
+  if (typeof deb !== 'object' || deb === null) throw invalidArgType(name, 'of type object', deb);
+  const { sha256, version, architecture } = deb;
+  if (sha256 !== undefined) checkChecksum(sha256, `${name}.sha256`);
+  const path = checkPath(deb.path, `${name}.path`);
+  const ref = packageRef(deb.name, version, architecture);
+  return { path, name: deb.name, version, architecture, sha256, ref };
+}
+
+function checkIdentity(wanted: CheckedDeb, deb: ImportedDeb): ImportedDeb {
+  const is = `${deb.package} ${deb.version} ${deb.architecture}`;
+  const should = `${wanted.name} ${wanted.version} ${wanted.architecture}`;
+  if (is === should) return deb;
+  throw new ComposeError('ERR_DEB_DAMAGED', `The package is ${is}, not ${should}`, {
+    path: wanted.path,
+    package: wanted.name,
+  });
+}
+
+/** Large packages first, so that the last to finish is not a large one alone. */
+async function largestFirst(indexes: number[], debs: readonly CheckedDeb[]): Promise<number[]> {
+  const sized = await Promise.all(
+    indexes.map(async (index) => {
+      const { path } = debs[index] as CheckedDeb;
+      // The import itself tells what is wrong with a file that is not there.
+      const size = await stat(path).then(
+        (file) => file.size,
+        () => 0,
+      );
+      return { index, size };
+    }),
+  );
+  return sized.sort((a, b) => b.size - a.size).map(({ index }) => index);
+}
+
+/** The metadata that an import wrote; undefined for another format. */
+function fromCommit(ref: string, commit: Commit): ImportedDeb | undefined {
+  const { metadata } = commit;
+  if (metadata['apt-ostree.format'] !== kFormat) return undefined;
+  const value = <T>(key: string) => metadata[`apt-ostree.${key}`] as T;
+  const number = (key: string) => Number(value<bigint>(key));
+  return {
+    commit: commit.checksum,
+    ref,
+    package: value('package'),
+    version: value('version'),
+    architecture: value('architecture'),
+    sha256: value('sha256'),
+    size: number('size'),
+    installedSize: number('installed-size'),
+    files: number('files'),
+    bytes: number('bytes'),
+    hardlinks: number('hardlinks'),
+    conffiles: value('conffiles'),
+    scripts: value('scripts'),
+    preDepends: value('pre-depends'),
+    essential: value('essential'),
+    cached: true,
+  };
+}
+
+/** A hollow package to write. */
+export interface HollowDeb {
+  /** Checksum of the package's commit. */
+  commit: string;
+  /** Path of the .deb; replaced if it exists. */
+  destination: PathLike;
+}
+
+/**
+ * Writes packages that dpkg unpacks with all its bookkeeping, but with stubs in place of most
+ * files' content; {@link fillLayer} puts the content there.
+ *
+ * @param options.preinst - false leaves the preinst script out, for a root that cannot run any
+ * yet. Default true.
+ */
+export async function writeHollowDebs(
+  repo: Repo,
+  debs: readonly HollowDeb[],
+  options: JobOptions & { preinst?: boolean } = {},
+): Promise<void> {
+  const requests = debs.map(({ commit, destination }, index) => {
+    checkChecksum(commit, `debs[${index}].commit`);
+    return { commit, destination: checkPath(destination, `debs[${index}].destination`) };
+  });
+  const { preinst } = options;
+  await runJob(
+    'compose',
+    () => binding().writeHollowDebs(Repo.native(repo), requests, { preinst }),
+    options,
+  );
+}

@@ -1,0 +1,85 @@
+/** Layers: what an overlay's upper directory holds, filled with content and merged into a tree. */
+
+import type { NativeLayerLinks } from '../../types/deb.js';
+import { binding } from '../binding.js';
+import { checkPath, type PathLike } from '../checks.js';
+import { type JobOptions, runJob } from '../job.js';
+import { MutableTree } from '../ostree/mutable_tree.js';
+import { Repo } from '../ostree/repo.js';
+
+/** Which files of a filled layer have which objects; for {@link mergeLayer}. */
+export type LayerLinks = NativeLayerLinks;
+
+export interface FilledLayer {
+  links: LayerLinks;
+  /** Stubs replaced. */
+  filled: number;
+  /** Of these, by copies: owner or mode differ from the package's, or too many links. */
+  copied: number;
+  /** Bytes of content behind the stubs. */
+  bytes: number;
+}
+
+/**
+ * Puts the content of packages where dpkg unpacked the stubs of hollow packages.
+ *
+ * The files become further names of the repository's own objects. Nothing may write to the layer
+ * afterwards: use it as a lower layer only, with a new upper one for what follows.
+ *
+ * @throws `ERR_OSTREE_NOT_SUPPORTED` unless the repository is of mode `bare`; `ENOENT` where it
+ * lacks an object (those of an open transaction are not there yet).
+ */
+export async function fillLayer(
+  repo: Repo,
+  directory: PathLike,
+  options?: JobOptions,
+): Promise<FilledLayer> {
+  const absolute = checkPath(directory, 'directory');
+  return runJob('compose', () => binding().fillLayer(Repo.native(repo), absolute), options);
+}
+
+export interface MergeLayerOptions extends JobOptions {
+  /** From {@link fillLayer}: files that need not be read. */
+  links?: LayerLinks;
+  /** Directories, relative to the layer, that are kept as such without their content. */
+  skip?: readonly string[];
+}
+
+export interface MergedLayer {
+  /** Files and links added or changed. */
+  files: number;
+  /** Files whose content was read. */
+  hashed: number;
+  hashedBytes: number;
+  /** Files whose objects `links` knew. */
+  reused: number;
+  /** Names that the layer takes away. */
+  removed: number;
+  directories: number;
+}
+
+/**
+ * Applies an overlay's upper directory to a tree: whiteouts, opaque directories, owners, modes
+ * and extended attributes. Without overlay marks it adds a plain directory.
+ *
+ * The repository must be in a transaction.
+ *
+ * @throws `ERR_COMPOSE_LAYOUT` for what a tree cannot hold (devices, sockets, pipes, names that
+ * are not UTF-8), for an overlay mounted with `redirect_dir` or `metacopy`, and where somebody
+ * wrote to a filled layer and so damaged an object.
+ */
+export async function mergeLayer(
+  repo: Repo,
+  tree: MutableTree,
+  directory: PathLike,
+  options: MergeLayerOptions = {},
+): Promise<MergedLayer> {
+  const absolute = checkPath(directory, 'directory');
+  const { links, skip } = options;
+  return runJob(
+    'compose',
+    () =>
+      binding().mergeLayer(Repo.native(repo), MutableTree.native(tree), absolute, { links, skip }),
+    options,
+  );
+}

@@ -1,0 +1,177 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "core/error.h"
+#include "core/gobject.h"
+#include "deb/directory.h"
+#include "deb/hollow.h"
+#include "deb/layer.h"
+
+namespace apt_ostree {
+
+namespace {
+
+constexpr size_t kChunk = 256 * 1024;
+// A name for the moment between making a file and putting it in the stub's place.
+constexpr char kTemporary[] = ".apt-ostree-fill";
+
+class Filler {
+ public:
+  Filler(OstreeRepo* repo, JobContext& job) : repo_(repo), job_(job) {
+    objects_ =
+        UniqueFd(openat(ostree_repo_get_dfd(repo), "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!objects_) throw FromErrno(errno, "Opening the repository's objects", "");
+  }
+
+  FillResult Run(const std::string& directory) {
+    UniqueFd root(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root) throw FromErrno(errno, "Opening", directory);
+    struct stat info;
+    if (fstat(root.get(), &info) != 0) throw FromErrno(errno, "Reading", directory);
+    result_.links->device = info.st_dev;
+    Walk(root.get(), directory);
+    return std::move(result_);
+  }
+
+ private:
+  void Walk(int directory, const std::string& path) {
+    for (const DirectoryEntry& entry : ReadDirectory(directory, path)) {
+      if (entry.type == DT_DIR) {
+        job_.ThrowIfCancelled();
+        const std::string child = path + "/" + entry.name;
+        UniqueFd fd(
+            openat(directory, entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!fd) throw FromErrno(errno, "Opening", child);
+        Walk(fd.get(), child);
+      } else if (entry.type == DT_REG) {
+        Consider(directory, entry.name, path + "/" + entry.name);
+      }
+    }
+  }
+
+  void Consider(int directory, const std::string& name, const std::string& path) {
+    struct stat info;
+    if (fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+      throw FromErrno(errno, "Reading", path);
+    }
+    if (!S_ISREG(info.st_mode) || info.st_size != static_cast<off_t>(kStubSize)) return;
+    char stub[kStubSize];
+    {
+      UniqueFd fd(openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+      if (!fd) throw FromErrno(errno, "Opening", path);
+      if (read(fd.get(), stub, sizeof stub) != static_cast<ssize_t>(sizeof stub)) return;
+    }
+    const std::string checksum = ChecksumOfStub(stub);
+    if (checksum.empty()) return;
+    ++result_.filled;
+    unlinkat(directory, kTemporary, 0);
+    const bool linked = Link(directory, checksum, info, path);
+    if (!linked) {
+      Copy(directory, checksum, info, path);
+      ++result_.copied;
+    }
+    struct stat made;
+    if (fstatat(directory, kTemporary, &made, AT_SYMLINK_NOFOLLOW) != 0 ||
+        renameat(directory, kTemporary, directory, name.c_str()) != 0) {
+      throw FromErrno(errno, "Filling", path);
+    }
+    result_.bytes += static_cast<uint64_t>(made.st_size);
+    // A copy with another owner or mode is another object.
+    if (linked || same_as_object_) {
+      result_.links->files[made.st_ino] = {checksum,     linked,
+                                           made.st_uid,  made.st_gid,
+                                           made.st_mode, static_cast<uint64_t>(made.st_size),
+                                           made.st_mtim};
+    }
+  }
+
+  // Another name for the object, where its owner and mode are those that dpkg gave the stub.
+  bool Link(int directory, const std::string& checksum, const struct stat& stub,
+            const std::string& path) {
+    const std::string object = checksum.substr(0, 2) + "/" + checksum.substr(2) + ".file";
+    struct stat info;
+    same_as_object_ = false;
+    if (fstatat(objects_.get(), object.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) return false;
+    same_as_object_ =
+        info.st_uid == stub.st_uid && info.st_gid == stub.st_gid && info.st_mode == stub.st_mode;
+    if (!same_as_object_) return false;
+    if (linkat(objects_.get(), object.c_str(), directory, kTemporary, 0) == 0) return true;
+    // Too many links, or another file system.
+    if (errno == EMLINK || errno == EXDEV || errno == EPERM) return false;
+    throw FromErrno(errno, "Linking", path);
+  }
+
+  void Copy(int directory, const std::string& checksum, const struct stat& stub,
+            const std::string& path) {
+    // Names of one file stay names of one file.
+    if (stub.st_nlink > 1) {
+      const auto known = copies_.find(stub.st_ino);
+      if (known != copies_.end()) {
+        const std::string self = "/proc/self/fd/" + std::to_string(known->second.get());
+        if (linkat(AT_FDCWD, self.c_str(), directory, kTemporary, AT_SYMLINK_FOLLOW) != 0) {
+          throw FromErrno(errno, "Linking", path);
+        }
+        return;
+      }
+    }
+    GObjectPtr<GInputStream> stream;
+    GError* error = nullptr;
+    if (!ostree_repo_load_file(repo_, checksum.c_str(), stream.out(), nullptr, nullptr,
+                               job_.cancellable(), &error)) {
+      throw FromGError(error, "Reading the content of a stub").Detail("path", path);
+    }
+    if (!stream) {
+      throw NativeError("ERR_COMPOSE_LAYOUT", "A stub names something else than a file: " + path)
+          .Detail("path", path);
+    }
+    UniqueFd fd(
+        openat(directory, kTemporary, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!fd) throw FromErrno(errno, "Writing", path);
+    auto buffer = std::make_unique<char[]>(kChunk);
+    while (true) {
+      const gssize count =
+          g_input_stream_read(stream.get(), buffer.get(), kChunk, job_.cancellable(), &error);
+      if (count < 0) throw FromGError(error, "Reading the content of a stub").Detail("path", path);
+      if (count == 0) break;
+      for (gssize done = 0; done < count;) {
+        const ssize_t written =
+            write(fd.get(), buffer.get() + done, static_cast<size_t>(count - done));
+        if (written < 0 && errno != EINTR) throw FromErrno(errno, "Writing", path);
+        if (written > 0) done += written;
+      }
+    }
+    // Mode last: changing the owner clears set-user-id.
+    if (fchown(fd.get(), stub.st_uid, stub.st_gid) != 0 ||
+        fchmod(fd.get(), stub.st_mode & 07777) != 0) {
+      throw FromErrno(errno, "Writing", path);
+    }
+    if (stub.st_nlink > 1) copies_[stub.st_ino] = std::move(fd);
+  }
+
+  OstreeRepo* repo_;
+  JobContext& job_;
+  UniqueFd objects_;
+  FillResult result_;
+  bool same_as_object_ = false;
+  std::unordered_map<ino_t, UniqueFd> copies_;
+};
+
+}  // namespace
+
+FillResult FillLayer(OstreeRepo* repo, const std::string& directory, JobContext& job) {
+  if (ostree_repo_get_mode(repo) != OSTREE_REPO_MODE_BARE) {
+    throw NativeError("ERR_OSTREE_NOT_SUPPORTED",
+                      "Layers can be filled only from a repository of mode bare");
+  }
+  return Filler(repo, job).Run(directory);
+}
+
+}  // namespace apt_ostree

@@ -1,4 +1,5 @@
 /** `apt-ostree/ostree`: libostree. */
+export type { Deployment, KeyFile, KeyFileChanges } from './ostree/deployment.js';
 export { type EditOwnership, MutableTree, type TreeEdit } from './ostree/mutable_tree.js';
 export {
   type CheckoutOptions,
@@ -7,6 +8,7 @@ export {
   Repo,
   type RepoMode,
 } from './ostree/repo.js';
+export { type DeployOptions, type LockOptions, Sysroot, SysrootLock } from './ostree/sysroot.js';
 export {
   Transaction,
   type TransactionStats,

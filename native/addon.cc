@@ -10,6 +10,7 @@
 #include "deb/deb.h"
 #include "ostree/mutable_tree.h"
 #include "ostree/repo.h"
+#include "ostree/sysroot.h"
 
 namespace apt_ostree {
 
@@ -34,6 +35,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitDeb(env, exports);
   InitLayer(env, exports);
   MutableTree::Init(env, exports);
+  Sysroot::Init(env, exports);
   return exports;
 }
 

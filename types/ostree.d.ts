@@ -114,7 +114,61 @@ export interface NativeMutableTree {
   list(repo: NativeRepo, path: string, recursive: boolean, batch: EntryListener): NativeJob<void>;
 }
 
+export interface NativeDeployment {
+  index: number;
+  id: string;
+  stateroot: string;
+  checksum: string;
+  serial: number;
+  bootChecksum: string;
+  bootSerial: number;
+  origin: Record<string, Record<string, string>>;
+  kernelArguments: string[];
+  pinned: boolean;
+  staged: boolean;
+  booted: boolean;
+  unlocked: 'none' | 'development' | 'hotfix' | 'transient';
+  path: string;
+  version?: string;
+}
+
+export interface NativeDeployOptions {
+  stateroot: string;
+  rev: string;
+  refspec?: string;
+  origin?: Record<string, Record<string, string | null>>;
+  kernelArguments?: string[];
+  /** undefined: libostree's choice; '': none; else an id. */
+  merge?: string;
+  retain?: boolean;
+  retainPending?: boolean;
+  retainRollback?: boolean;
+  notAsDefault?: boolean;
+}
+
+export interface NativeSysroot {
+  close(): NativeJob<void>;
+  load(): NativeJob<NativeDeployment[]>;
+  repo(): NativeJob<NativeRepo>;
+  /** null: somebody holds the lock. */
+  tryLock(): NativeJob<NativeDeployment[] | null>;
+  unlock(): NativeJob<void>;
+  initStateroot(name: string): NativeJob<NativeDeployment[]>;
+  deploy(options: NativeDeployOptions): NativeJob<{ id: string; deployments: NativeDeployment[] }>;
+  writeDeployments(ids: string[]): NativeJob<NativeDeployment[]>;
+  setPinned(id: string, pinned: boolean): NativeJob<NativeDeployment[]>;
+  setOrigin(
+    id: string,
+    changes: Record<string, Record<string, string | null>>,
+  ): NativeJob<NativeDeployment[]>;
+  setKernelArguments(id: string, kernelArguments: string[]): NativeJob<NativeDeployment[]>;
+  cleanup(): NativeJob<NativeDeployment[]>;
+}
+
 export interface NativeOstree {
+  readonly Sysroot: {
+    open(path: string, initialize: boolean): NativeJob<NativeSysroot>;
+  };
   readonly Repo: {
     open(path: string | Buffer): NativeJob<NativeRepo>;
     create(path: string | Buffer, mode: string): NativeJob<NativeRepo>;

@@ -113,6 +113,11 @@ export class Repo {
     return repo.#native;
   }
 
+  /** @internal For a repository that other native code opened. */
+  static wrap(native: NativeRepo, path: string): Repo {
+    return new Repo(native, path);
+  }
+
   /** Drops the handle; running operations finish first, later calls throw `ERR_CLOSED`. */
   close(): void {
     callNative('ostree', () => this.#native.close());

@@ -1,0 +1,342 @@
+import { mkdir } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
+import type { NativeSysroot } from '../../types/ostree.js';
+import { binding } from '../binding.js';
+import { checkArray, checkPath, checkString, type PathLike } from '../checks.js';
+import { AbortError, OstreeError } from '../errors.js';
+import { type JobOptions, runJob } from '../job.js';
+import { type Deployment, type KeyFileChanges, toDeployments } from './deployment.js';
+import { Repo } from './repo.js';
+
+export interface LockOptions extends JobOptions {
+  /** Milliseconds to wait while somebody else holds the lock. @default no limit */
+  timeout?: number;
+}
+
+export interface DeployOptions extends JobOptions {
+  /** The stateroot to deploy into. */
+  stateroot: string;
+  /** Commit, ref or other revision. */
+  rev: string;
+  /** What the origin file names as the source of updates. */
+  refspec?: string;
+  /** More groups and keys of the origin file. */
+  origin?: KeyFileChanges;
+  /** All kernel arguments. @default those of the deployment merged with */
+  kernelArguments?: readonly string[];
+  /**
+   * The deployment whose changed /etc and kernel arguments are taken over: an id, `none`, or `auto`
+   * for the booted one or else the newest of the stateroot. @default 'auto'
+   */
+  mergeDeployment?: string;
+  /** Keep all other deployments on the boot list. By default the booted and the merged one stay. */
+  retain?: boolean;
+  /** Keep those newer than the booted one. */
+  retainPending?: boolean;
+  /** Keep those older than the booted one. */
+  retainRollback?: boolean;
+  /** Put it behind the booted or merged deployment. */
+  notAsDefault?: boolean;
+}
+
+/** A sysroot's exclusive lock, held until {@link release} or the end of an `await using` block. */
+export class SysrootLock {
+  #release: (() => Promise<void>) | undefined;
+
+  /** @internal */
+  constructor(release: () => Promise<void>) {
+    this.#release = release;
+  }
+
+  /** Lets the lock go; more than once is harmless. */
+  async release(): Promise<void> {
+    const release = this.#release;
+    this.#release = undefined;
+    await release?.();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+}
+
+const kPollMilliseconds = 100;
+
+/**
+ * A system root with its deployments: `/` of a booted system, or any directory.
+ *
+ * Calls that change something take the lock for their time unless {@link lock} was called before;
+ * with the lock comes a fresh look at the disk. Work on one sysroot is done one call after the
+ * other. Writing the boot list freezes the file system of /boot for an instant.
+ *
+ * @see `OstreeSysroot`
+ */
+export class Sysroot {
+  readonly #native: NativeSysroot;
+  readonly #path: string;
+  #deployments: readonly Deployment[] = [];
+  #locked = false;
+
+  private constructor(native: NativeSysroot, path: string) {
+    this.#native = native;
+    this.#path = path;
+  }
+
+  /**
+   * Makes the directory a sysroot, if it is none yet, and loads it: `boot` and `ostree` inside, as
+   * `ostree admin init-fs --modern` makes them.
+   *
+   * @see `ostree_sysroot_ensure_initialized`
+   */
+  static async initialize(path: PathLike, options?: JobOptions): Promise<Sysroot> {
+    const absolute = checkPath(path, 'path');
+    await mkdir(absolute, { recursive: true });
+    return Sysroot.#open(absolute, true, options);
+  }
+
+  /**
+   * Loads an existing sysroot.
+   *
+   * @throws `ERR_OSTREE_NOT_A_SYSROOT` where there is none.
+   * @see `ostree_sysroot_load`
+   */
+  static async load(path: PathLike, options?: JobOptions): Promise<Sysroot> {
+    return Sysroot.#open(checkPath(path, 'path'), false, options);
+  }
+
+  static async #open(path: string, initialize: boolean, options?: JobOptions): Promise<Sysroot> {
+    const native = await runJob('ostree', () => binding().Sysroot.open(path, initialize), options);
+    const sysroot = new Sysroot(native, path);
+    await sysroot.reload(options);
+    return sysroot;
+  }
+
+  /** Absolute path of the sysroot. */
+  get path(): string {
+    return this.#path;
+  }
+
+  /** In boot order, as last read: by load, reload, a lock or a change made here. */
+  get deployments(): readonly Deployment[] {
+    return this.#deployments;
+  }
+
+  /** The deployment that runs now, if this is the running system. */
+  get booted(): Deployment | undefined {
+    return this.#deployments.find((deployment) => deployment.booted);
+  }
+
+  /** Reads the deployments again. @see `ostree_sysroot_load_if_changed` */
+  async reload(options?: JobOptions): Promise<readonly Deployment[]> {
+    this.#deployments = toDeployments(await runJob('ostree', () => this.#native.load(), options));
+    return this.#deployments;
+  }
+
+  /**
+   * Opens the repository of the sysroot; the caller closes it.
+   *
+   * @see `ostree_repo_new_for_sysroot_path`
+   */
+  async repo(options?: JobOptions): Promise<Repo> {
+    const native = await runJob('ostree', () => this.#native.repo(), options);
+    return Repo.wrap(native, `${this.#path === '/' ? '' : this.#path}/ostree/repo`);
+  }
+
+  /**
+   * Waits for the exclusive lock of the sysroot and takes it.
+   *
+   * @throws `ERR_OSTREE_LOCKED` when `timeout` passed.
+   * @see `ostree_sysroot_try_lock`
+   */
+  async lock(options: LockOptions = {}): Promise<SysrootLock> {
+    const { signal, timeout = Number.POSITIVE_INFINITY } = options;
+    const started = performance.now();
+    while (true) {
+      const deployments = await runJob('ostree', () => this.#native.tryLock(), options);
+      if (deployments !== null) {
+        this.#deployments = toDeployments(deployments);
+        break;
+      }
+      const left = timeout - (performance.now() - started);
+      if (left <= 0) {
+        throw new OstreeError('ERR_OSTREE_LOCKED', `The sysroot ${this.#path} is locked`, {
+          path: this.#path,
+        });
+      }
+      try {
+        await setTimeout(Math.min(left, kPollMilliseconds), undefined, { signal });
+      } catch {
+        throw new AbortError(signal?.reason);
+      }
+    }
+    this.#locked = true;
+    return new SysrootLock(async () => {
+      this.#locked = false;
+      await runJob('ostree', () => this.#native.unlock());
+    });
+  }
+
+  /** With the lock, which is taken for the call if nobody here holds it. */
+  async #change<T>(options: LockOptions | undefined, change: () => Promise<T>): Promise<T> {
+    if (this.#locked) return change();
+    const lock = await this.lock(options);
+    try {
+      return await change();
+    } finally {
+      await lock.release();
+    }
+  }
+
+  /** Creates a stateroot. @throws `EEXIST`. @see `ostree_sysroot_init_osname` */
+  async initStateroot(name: string, options?: LockOptions): Promise<void> {
+    checkString(name, 'name');
+    await this.#change(options, async () => {
+      this.#deployments = toDeployments(
+        await runJob('ostree', () => this.#native.initStateroot(name), options),
+      );
+    });
+  }
+
+  /**
+   * Checks a commit out as a new deployment, merges /etc, installs the kernel and puts the
+   * deployment on the boot list. What fell off the list stays on disk until {@link cleanup}.
+   *
+   * @throws `ERR_OSTREE_NO_KERNEL` for a tree without `usr/lib/modules/VERSION/vmlinuz`; `ENOENT`
+   * for an unknown revision, stateroot or merge deployment; `ERR_INVALID_STATE` for a partial commit.
+   * @see `ostree_sysroot_deploy_tree`, `ostree_sysroot_simple_write_deployment`
+   */
+  async deploy(options: DeployOptions & LockOptions): Promise<Deployment> {
+    checkString(options?.stateroot, 'options.stateroot');
+    checkString(options.rev, 'options.rev');
+    const { signal: _signal, mergeDeployment = 'auto', kernelArguments, ...rest } = options;
+    const merge =
+      mergeDeployment === 'auto' ? undefined : mergeDeployment === 'none' ? '' : mergeDeployment;
+    return this.#change(options, async () => {
+      const { id, deployments } = await runJob(
+        'ostree',
+        () =>
+          this.#native.deploy({
+            ...rest,
+            merge,
+            ...(kernelArguments && { kernelArguments: [...kernelArguments] }),
+          }),
+        options,
+      );
+      this.#deployments = toDeployments(deployments);
+      return this.#find(id);
+    });
+  }
+
+  /**
+   * Makes these deployments, in this order, the boot list. A booted deployment must be among them.
+   *
+   * @throws `ENOENT` for an unknown id.
+   * @see `ostree_sysroot_write_deployments_with_options`
+   */
+  async writeDeployments(
+    ids: readonly string[],
+    options?: LockOptions,
+  ): Promise<readonly Deployment[]> {
+    checkArray(ids, 'ids');
+    return this.#change(options, async () => {
+      this.#deployments = toDeployments(
+        await runJob('ostree', () => this.#native.writeDeployments([...ids]), options),
+      );
+      return this.#deployments;
+    });
+  }
+
+  /** Makes a deployment the one that boots next. @throws `ENOENT`. */
+  async setDefault(id: string, options?: LockOptions): Promise<readonly Deployment[]> {
+    checkString(id, 'id');
+    return this.#change(options, () => {
+      this.#find(id);
+      const others = this.#deployments.filter((deployment) => deployment.id !== id);
+      return this.writeDeployments([id, ...others.map((deployment) => deployment.id)], options);
+    });
+  }
+
+  /** Takes a deployment off the boot list; {@link cleanup} removes it from disk. @throws `ENOENT`. */
+  async undeploy(id: string, options?: LockOptions): Promise<readonly Deployment[]> {
+    checkString(id, 'id');
+    return this.#change(options, () => {
+      this.#find(id);
+      const others = this.#deployments.filter((deployment) => deployment.id !== id);
+      return this.writeDeployments(
+        others.map((deployment) => deployment.id),
+        options,
+      );
+    });
+  }
+
+  /** Protects a deployment from later deploys and clean-ups. @see `ostree_sysroot_deployment_set_pinned` */
+  async setPinned(id: string, pinned: boolean, options?: LockOptions): Promise<void> {
+    checkString(id, 'id');
+    await this.#change(options, async () => {
+      this.#deployments = toDeployments(
+        await runJob('ostree', () => this.#native.setPinned(id, pinned), options),
+      );
+    });
+  }
+
+  /**
+   * Changes keys of a deployment's origin file; all others stay as they are.
+   *
+   * @see `ostree_sysroot_write_origin_file`
+   */
+  async setOrigin(id: string, changes: KeyFileChanges, options?: LockOptions): Promise<void> {
+    checkString(id, 'id');
+    await this.#change(options, async () => {
+      this.#deployments = toDeployments(
+        await runJob('ostree', () => this.#native.setOrigin(id, changes), options),
+      );
+    });
+  }
+
+  /** Replaces the kernel arguments of a deployment. @see `ostree_sysroot_deployment_set_kargs` */
+  async setKernelArguments(
+    id: string,
+    kernelArguments: readonly string[],
+    options?: LockOptions,
+  ): Promise<void> {
+    checkString(id, 'id');
+    checkArray(kernelArguments, 'kernelArguments');
+    await this.#change(options, async () => {
+      this.#deployments = toDeployments(
+        await runJob(
+          'ostree',
+          () => this.#native.setKernelArguments(id, [...kernelArguments]),
+          options,
+        ),
+      );
+    });
+  }
+
+  /**
+   * Removes deployments and kernels that are on no boot list, and prunes the repository.
+   *
+   * @see `ostree_sysroot_cleanup`
+   */
+  async cleanup(options?: LockOptions): Promise<void> {
+    await this.#change(options, async () => {
+      this.#deployments = toDeployments(
+        await runJob('ostree', () => this.#native.cleanup(), options),
+      );
+    });
+  }
+
+  /** Drops the handle and its lock, after the calls under way; later calls throw `ERR_CLOSED`. */
+  async close(): Promise<void> {
+    await runJob('ostree', () => this.#native.close());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #find(id: string): Deployment {
+    const found = this.#deployments.find((deployment) => deployment.id === id);
+    if (!found) throw new OstreeError('ENOENT', `No such deployment: ${id}`, { ref: id });
+    return found;
+  }
+}

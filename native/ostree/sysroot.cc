@@ -1,0 +1,416 @@
+#include "ostree/sysroot.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "core/arguments.h"
+#include "core/error.h"
+#include "ostree/deployment.h"
+#include "ostree/names.h"
+#include "ostree/read.h"
+#include "ostree/repo.h"
+
+namespace apt_ostree {
+
+namespace {
+
+// A stateroot becomes a directory name, part of boot loader entries and of a kernel argument.
+std::string CheckedStateroot(Napi::Value value, const std::string& name) {
+  std::string text = CheckedString(value, name);
+  const bool good = !text.empty() && text.size() <= 128 && text[0] != '.' && text[0] != '-' &&
+                    std::all_of(text.begin(), text.end(), [](unsigned char c) {
+                      return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+                    });
+  if (!good) {
+    throw InvalidArgumentValue(value.Env(), name,
+                               "must be letters, digits, '-', '_' and '.', not starting with "
+                               "'-' or '.'");
+  }
+  return text;
+}
+
+ToJs Snapshot(OstreeSysroot* sysroot) {
+  return [deployments = ReadDeployments(sysroot)](Napi::Env env) {
+    return DeploymentsToJs(env, deployments);
+  };
+}
+
+// libostree finds a kernel in these places; its error for none is a plain "failed".
+void RequireKernel(OstreeRepo* repo, const std::string& commit, GCancellable* cancellable) {
+  EntryReader reader(repo, cancellable);
+  const TreeChecksums root = RootOf(repo, commit);
+  const auto any = [&](const TreePath& path, const std::function<bool(const TreeEntry&)>& match) {
+    TreeChecksums directory;
+    try {
+      if (reader.Find(root, path, &directory).type != TreeEntry::Type::kDirectory) return false;
+    } catch (const NativeError& error) {
+      if (error.code() == "ENOENT" || error.code() == "ENOTDIR") return false;
+      throw;
+    }
+    bool found = false;
+    reader.Walk(TreePathText(path), directory.contents, false,
+                [&](const TreeEntry& entry) { found = found || match(entry); });
+    return found;
+  };
+  const auto named = [](const char* prefix) {
+    return [prefix](const TreeEntry& entry) {
+      const std::string base = entry.path.substr(entry.path.rfind('/') + 1);
+      return g_str_has_prefix(base.c_str(), prefix) != FALSE;
+    };
+  };
+  const bool found =
+      any({"usr", "lib", "modules"},
+          [&](const TreeEntry& entry) {
+            const std::string version = entry.path.substr(entry.path.rfind('/') + 1);
+            return entry.type == TreeEntry::Type::kDirectory &&
+                   any({"usr", "lib", "modules", version}, [](const TreeEntry& file) {
+                     return g_str_has_suffix(file.path.c_str(), "/vmlinuz") != FALSE;
+                   });
+          }) ||
+      any({"usr", "lib", "ostree-boot"}, named("vmlinuz-")) || any({"boot"}, named("vmlinuz-"));
+  if (found) return;
+  throw NativeError("ERR_OSTREE_NO_KERNEL",
+                    "The tree has no kernel: no usr/lib/modules/VERSION/vmlinuz")
+      .Detail("ref", commit);
+}
+
+struct DeployOptions {
+  std::string stateroot;
+  std::string rev;
+  std::optional<std::string> refspec;
+  KeyFileGroups origin;
+  std::optional<std::vector<std::string>> kernel_arguments;
+  // Absent: libostree's choice; empty: none.
+  std::optional<std::string> merge;
+  int flags = OSTREE_SYSROOT_SIMPLE_WRITE_DEPLOYMENT_FLAGS_NO_CLEAN;
+};
+
+DeployOptions CheckedDeployOptions(const Options& options) {
+  DeployOptions deploy;
+  deploy.stateroot = CheckedStateroot(options.Raw("stateroot"), "stateroot");
+  deploy.rev = CheckedRev(options.Raw("rev"), "rev");
+  if (options.Has("refspec")) {
+    CheckedRefspec(options.Raw("refspec"), "refspec");
+    deploy.refspec = options.String("refspec");
+  }
+  deploy.origin = CheckedKeyFile(options.Raw("origin"), "origin");
+  if (options.Has("kernelArguments")) deploy.kernel_arguments = options.Strings("kernelArguments");
+  deploy.merge = options.OptionalString("merge");
+  if (options.Bool("retain", false)) {
+    deploy.flags |= OSTREE_SYSROOT_SIMPLE_WRITE_DEPLOYMENT_FLAGS_RETAIN;
+  }
+  if (options.Bool("retainPending", false)) {
+    deploy.flags |= OSTREE_SYSROOT_SIMPLE_WRITE_DEPLOYMENT_FLAGS_RETAIN_PENDING;
+  }
+  if (options.Bool("retainRollback", false)) {
+    deploy.flags |= OSTREE_SYSROOT_SIMPLE_WRITE_DEPLOYMENT_FLAGS_RETAIN_ROLLBACK;
+  }
+  if (options.Bool("notAsDefault", false)) {
+    deploy.flags |= OSTREE_SYSROOT_SIMPLE_WRITE_DEPLOYMENT_FLAGS_NOT_DEFAULT;
+  }
+  return deploy;
+}
+
+// Pointers into `texts`, null-terminated.
+std::vector<char*> Argv(std::vector<std::string>& texts) {
+  std::vector<char*> argv;
+  for (std::string& text : texts) argv.push_back(text.data());
+  argv.push_back(nullptr);
+  return argv;
+}
+
+void RequireWholeCommit(OstreeRepo* repo, const std::string& commit) {
+  OstreeRepoCommitState state = OSTREE_REPO_COMMIT_STATE_NORMAL;
+  VariantPtr variant;
+  GError* error = nullptr;
+  if (!ostree_repo_load_commit(repo, commit.c_str(), variant.out(), &state, &error)) {
+    throw FromGError(error, "Reading a commit").Detail("ref", commit);
+  }
+  if ((state & OSTREE_REPO_COMMIT_STATE_PARTIAL) == 0) return;
+  throw NativeError("ERR_INVALID_STATE", "The commit is partial: objects of it may be missing")
+      .Detail("ref", commit);
+}
+
+// Deploys and puts the deployment on the boot list. Returns its id.
+std::string DeployTree(const SysrootState& state, OstreeSysroot* sysroot, DeployOptions& options,
+                       GCancellable* cancellable) {
+  const std::string directory = state.path() + "/ostree/deploy/" + options.stateroot + "/var";
+  struct stat info;
+  if (stat(directory.c_str(), &info) != 0) {
+    throw FromErrno(errno, "No such stateroot", directory);
+  }
+  OstreeRepo* repo = ostree_sysroot_repo(sysroot);
+  const std::string commit = ResolveCommit(repo, options.rev);
+  RequireWholeCommit(repo, commit);
+  RequireKernel(repo, commit, cancellable);
+  GObjectPtr<OstreeDeployment> merge;
+  if (!options.merge) {
+    merge = GObjectPtr<OstreeDeployment>::Take(
+        ostree_sysroot_get_merge_deployment(sysroot, options.stateroot.c_str()));
+  } else if (!options.merge->empty()) {
+    merge = FindDeployment(sysroot, *options.merge);
+  }
+  GKeyFilePtr origin(options.refspec
+                         ? ostree_sysroot_origin_new_from_refspec(sysroot, options.refspec->c_str())
+                         : g_key_file_new());
+  WriteInto(origin.get(), options.origin);
+  std::vector<char*> argv;
+  if (options.kernel_arguments) argv = Argv(*options.kernel_arguments);
+  GError* error = nullptr;
+  if (!ostree_sysroot_prepare_cleanup(sysroot, cancellable, &error)) {
+    throw FromGError(error, "Clearing what an interrupted deploy left")
+        .Detail("path", state.path());
+  }
+  GObjectPtr<OstreeDeployment> deployment;
+  if (!ostree_sysroot_deploy_tree(sysroot, options.stateroot.c_str(), commit.c_str(), origin.get(),
+                                  merge.get(), argv.empty() ? nullptr : argv.data(),
+                                  deployment.out(), cancellable, &error)) {
+    throw FromGError(error, "Deploying").Detail("path", state.path()).Detail("ref", options.rev);
+  }
+  if (!ostree_sysroot_simple_write_deployment(
+          sysroot, options.stateroot.c_str(), deployment.get(), merge.get(),
+          static_cast<OstreeSysrootSimpleWriteDeploymentFlags>(options.flags), cancellable,
+          &error)) {
+    throw FromGError(error, "Writing the boot list").Detail("path", state.path());
+  }
+  DeploymentData data;
+  data.stateroot = ostree_deployment_get_osname(deployment.get());
+  data.checksum = ostree_deployment_get_csum(deployment.get());
+  data.serial = ostree_deployment_get_deployserial(deployment.get());
+  return data.id();
+}
+
+}  // namespace
+
+void Sysroot::Init(Napi::Env env, Napi::Object exports) {
+  Define(env, exports,
+         {
+             StaticMethod<&Sysroot::Open>("open"),
+             InstanceMethod<&Sysroot::Close>("close"),
+             InstanceMethod<&Sysroot::Load>("load"),
+             InstanceMethod<&Sysroot::OpenRepo>("repo"),
+             InstanceMethod<&Sysroot::TryLock>("tryLock"),
+             InstanceMethod<&Sysroot::Unlock>("unlock"),
+             InstanceMethod<&Sysroot::InitStateroot>("initStateroot"),
+             InstanceMethod<&Sysroot::Deploy>("deploy"),
+             InstanceMethod<&Sysroot::WriteDeployments>("writeDeployments"),
+             InstanceMethod<&Sysroot::SetPinned>("setPinned"),
+             InstanceMethod<&Sysroot::SetOrigin>("setOrigin"),
+             InstanceMethod<&Sysroot::SetKernelArguments>("setKernelArguments"),
+             InstanceMethod<&Sysroot::Cleanup>("cleanup"),
+         });
+}
+
+Napi::Value Sysroot::Start(const Napi::CallbackInfo& info, Work work) const {
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).sysroot(), nullptr,
+                    info.Env().Undefined(), std::move(work));
+}
+
+Napi::Value Sysroot::Open(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string path = arguments.Path(0, "path");
+  const bool initialize = arguments.Bool(1, "initialize");
+  return Job::Start(
+      info.Env(), AddonData::Of(info.Env()).sysroot(), nullptr, info.Env().Undefined(),
+      [path = std::move(path), initialize](JobContext& job) -> ToJs {
+        auto state = std::make_shared<SysrootState>(path);
+        if (initialize) {
+          // As `ostree admin init-fs --modern` leaves it: boot and ostree, nothing else.
+          const std::string boot = path + "/boot";
+          if (mkdir(boot.c_str(), 0755) != 0 && errno != EEXIST) {
+            throw FromErrno(errno, "Creating the sysroot", boot);
+          }
+          GError* error = nullptr;
+          if (!ostree_sysroot_ensure_initialized(state->Use().get(), job.cancellable(), &error)) {
+            throw FromGError(error, "Creating the sysroot").Detail("path", path);
+          }
+        }
+        state->Load(job.cancellable());
+        return [state](Napi::Env env) -> Napi::Value { return Sysroot::Create(env, state); };
+      });
+}
+
+Napi::Value Sysroot::Close(const Napi::CallbackInfo& info) {
+  return Start(info, [state = state()](JobContext&) {
+    state->Close();
+    return Undefined();
+  });
+}
+
+Napi::Value Sysroot::Load(const Napi::CallbackInfo& info) {
+  return Start(info, [state = state()](JobContext& job) {
+    state->Load(job.cancellable());
+    return Snapshot(state->UseLoaded().get());
+  });
+}
+
+Napi::Value Sysroot::OpenRepo(const Napi::CallbackInfo& info) {
+  return Start(info, [state = state()](JobContext& job) -> ToJs {
+    state->UseLoaded();
+    // A handle of its own: on the sysroot's, a clean-up would prune inside the transactions of
+    // the caller, because libostree only upgrades a lock that the same handle holds.
+    auto repo_path =
+        GObjectPtr<GFile>::Take(g_file_new_for_path((state->path() + "/ostree/repo").c_str()));
+    auto sysroot_path = GObjectPtr<GFile>::Take(g_file_new_for_path(state->path().c_str()));
+    auto repo = GObjectPtr<OstreeRepo>::Take(
+        ostree_repo_new_for_sysroot_path(repo_path.get(), sysroot_path.get()));
+    GError* error = nullptr;
+    if (!ostree_repo_open(repo.get(), job.cancellable(), &error)) {
+      throw FromGError(error, "Opening the repository").Detail("path", state->path());
+    }
+    auto repo_state = std::make_shared<RepoState>(std::move(repo));
+    return [repo_state](Napi::Env env) -> Napi::Value { return Repo::Create(env, repo_state); };
+  });
+}
+
+Napi::Value Sysroot::TryLock(const Napi::CallbackInfo& info) {
+  return Start(info, [state = state()](JobContext& job) -> ToJs {
+    if (!state->TryLock(job.cancellable())) return [](Napi::Env env) { return env.Null(); };
+    return Snapshot(state->UseLoaded().get());
+  });
+}
+
+Napi::Value Sysroot::Unlock(const Napi::CallbackInfo& info) {
+  return Start(info, [state = state()](JobContext&) {
+    state->Unlock();
+    return Undefined();
+  });
+}
+
+Napi::Value Sysroot::InitStateroot(const Napi::CallbackInfo& info) {
+  std::string name = CheckedStateroot(info[0], "name");
+  return Start(info, [state = state(), name = std::move(name)](JobContext& job) {
+    auto sysroot = state->UseLocked();
+    GError* error = nullptr;
+    if (!ostree_sysroot_init_osname(sysroot.get(), name.c_str(), job.cancellable(), &error)) {
+      throw FromGError(error, "Creating a stateroot").Detail("path", state->path());
+    }
+    state->Load(job.cancellable());
+    return Snapshot(sysroot.get());
+  });
+}
+
+Napi::Value Sysroot::Deploy(const Napi::CallbackInfo& info) {
+  DeployOptions options = CheckedDeployOptions(Options(info.Env(), info[0], "options"));
+  return Start(
+      info, [state = state(), options = std::move(options)](JobContext& job) mutable -> ToJs {
+        auto sysroot = state->UseLocked();
+        std::string id = DeployTree(*state, sysroot.get(), options, job.cancellable());
+        state->Load(job.cancellable());
+        return [id = std::move(id),
+                deployments = ReadDeployments(sysroot.get())](Napi::Env env) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("id", id);
+          object.Set("deployments", DeploymentsToJs(env, deployments));
+          return object;
+        };
+      });
+}
+
+Napi::Value Sysroot::WriteDeployments(const Napi::CallbackInfo& info) {
+  std::vector<std::string> ids = CheckedStrings(info[0], "ids");
+  std::vector<std::string> sorted = ids;
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+    throw InvalidArgumentValue(info.Env(), "ids", "must not name a deployment twice");
+  }
+  return Start(info, [state = state(), ids = std::move(ids)](JobContext& job) {
+    auto sysroot = state->UseLocked();
+    GPtrArrayPtr list(g_ptr_array_new_with_free_func(g_object_unref));
+    for (const std::string& id : ids) {
+      auto deployment = FindDeployment(sysroot.get(), id);
+      g_ptr_array_add(list.get(), g_object_ref(deployment.get()));
+    }
+    OstreeSysrootWriteDeploymentsOpts options = {};
+    GError* error = nullptr;
+    if (!ostree_sysroot_write_deployments_with_options(sysroot.get(), list.get(), &options,
+                                                       job.cancellable(), &error)) {
+      throw FromGError(error, "Writing the boot list").Detail("path", state->path());
+    }
+    state->Load(job.cancellable());
+    return Snapshot(sysroot.get());
+  });
+}
+
+Napi::Value Sysroot::SetPinned(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string id = arguments.String(0, "id");
+  const bool pinned = arguments.Bool(1, "pinned");
+  return Start(info, [state = state(), id = std::move(id), pinned](JobContext& job) {
+    auto sysroot = state->UseLocked();
+    auto deployment = FindDeployment(sysroot.get(), id);
+    GError* error = nullptr;
+    if (!ostree_sysroot_deployment_set_pinned(sysroot.get(), deployment.get(), pinned, &error)) {
+      throw FromGError(error, "Pinning a deployment").Detail("ref", id);
+    }
+    state->Load(job.cancellable());
+    return Snapshot(sysroot.get());
+  });
+}
+
+Napi::Value Sysroot::SetOrigin(const Napi::CallbackInfo& info) {
+  std::string id = Arguments(info).String(0, "id");
+  KeyFileGroups changes = CheckedKeyFile(info[1], "changes");
+  return Start(
+      info, [state = state(), id = std::move(id), changes = std::move(changes)](JobContext& job) {
+        auto sysroot = state->UseLocked();
+        auto deployment = FindDeployment(sysroot.get(), id);
+        // A copy with everything the file has: unknown keys belong to others.
+        GKeyFilePtr origin(g_key_file_new());
+        if (GKeyFile* current = ostree_deployment_get_origin(deployment.get())) {
+          gsize length = 0;
+          GStringPtr text(g_key_file_to_data(current, &length, nullptr));
+          GError* error = nullptr;
+          if (!g_key_file_load_from_data(origin.get(), text.get(), length, G_KEY_FILE_KEEP_COMMENTS,
+                                         &error)) {
+            throw FromGError(error, "Reading an origin").Detail("ref", id);
+          }
+        }
+        WriteInto(origin.get(), changes);
+        GError* error = nullptr;
+        if (!ostree_sysroot_write_origin_file(sysroot.get(), deployment.get(), origin.get(),
+                                              job.cancellable(), &error)) {
+          throw FromGError(error, "Writing an origin").Detail("ref", id);
+        }
+        // Everybody, this handle too, looks at this time to see whether to read again.
+        if (utimensat(ostree_sysroot_get_fd(sysroot.get()), "ostree/deploy", nullptr, 0) != 0) {
+          throw FromErrno(errno, "Announcing the new origin", state->path() + "/ostree/deploy");
+        }
+        state->Load(job.cancellable());
+        return Snapshot(sysroot.get());
+      });
+}
+
+Napi::Value Sysroot::SetKernelArguments(const Napi::CallbackInfo& info) {
+  std::string id = Arguments(info).String(0, "id");
+  std::vector<std::string> list = CheckedStrings(info[1], "kernelArguments");
+  return Start(
+      info, [state = state(), id = std::move(id), list = std::move(list)](JobContext& job) mutable {
+        auto sysroot = state->UseLocked();
+        auto deployment = FindDeployment(sysroot.get(), id);
+        std::vector<char*> argv = Argv(list);
+        GError* error = nullptr;
+        if (!ostree_sysroot_deployment_set_kargs(sysroot.get(), deployment.get(), argv.data(),
+                                                 job.cancellable(), &error)) {
+          throw FromGError(error, "Setting kernel arguments").Detail("ref", id);
+        }
+        state->Load(job.cancellable());
+        return Snapshot(sysroot.get());
+      });
+}
+
+Napi::Value Sysroot::Cleanup(const Napi::CallbackInfo& info) {
+  return Start(info, [state = state()](JobContext& job) {
+    auto sysroot = state->UseLocked();
+    GError* error = nullptr;
+    if (!ostree_sysroot_cleanup(sysroot.get(), job.cancellable(), &error)) {
+      throw FromGError(error, "Cleaning up the sysroot").Detail("path", state->path());
+    }
+    return Snapshot(sysroot.get());
+  });
+}
+
+}  // namespace apt_ostree

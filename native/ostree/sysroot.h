@@ -1,0 +1,70 @@
+// OstreeSysroot: deployments and the boot list. Deployments leave this file as plain data.
+#pragma once
+
+#include <napi.h>
+#include <ostree.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "core/gobject.h"
+#include "core/job.h"
+#include "core/wrap.h"
+
+namespace apt_ostree {
+
+// libostree ends the process when a sysroot is used before it is loaded, and overwrites what
+// others wrote when it is used without the lock; so both are recorded and asked for here. All
+// work runs on the one thread of AddonData::sysroot().
+class SysrootState {
+ public:
+  explicit SysrootState(std::string path);
+
+  // Throws ERR_CLOSED.
+  GObjectPtr<OstreeSysroot> Use() const;
+  // A sysroot that is loaded; throws ERR_INVALID_STATE.
+  GObjectPtr<OstreeSysroot> UseLoaded() const;
+  // A sysroot that is loaded and locked; throws ERR_INVALID_STATE.
+  GObjectPtr<OstreeSysroot> UseLocked() const;
+  // Reads the deployments from disk, if they changed.
+  void Load(GCancellable* cancellable);
+  // False where somebody else holds the lock.
+  bool TryLock(GCancellable* cancellable);
+  void Unlock();
+  void Close();
+  const std::string& path() const { return path_; }
+
+ private:
+  mutable std::mutex mutex_;
+  GObjectPtr<OstreeSysroot> sysroot_;
+  bool loaded_ = false;
+  bool locked_ = false;
+  const std::string path_;
+};
+
+class Sysroot : public Wrap<Sysroot, SysrootState> {
+ public:
+  static constexpr const char* kName = "Sysroot";
+  static constexpr napi_type_tag kTag = {0x6f73747265650003, 0x537973726f6f7400};
+  using Wrap::Wrap;
+  static void Init(Napi::Env env, Napi::Object exports);
+
+ private:
+  static Napi::Value Open(const Napi::CallbackInfo& info);
+  Napi::Value Start(const Napi::CallbackInfo& info, Work work) const;
+  Napi::Value Close(const Napi::CallbackInfo& info);
+  Napi::Value Load(const Napi::CallbackInfo& info);
+  Napi::Value OpenRepo(const Napi::CallbackInfo& info);
+  Napi::Value TryLock(const Napi::CallbackInfo& info);
+  Napi::Value Unlock(const Napi::CallbackInfo& info);
+  Napi::Value InitStateroot(const Napi::CallbackInfo& info);
+  Napi::Value Deploy(const Napi::CallbackInfo& info);
+  Napi::Value WriteDeployments(const Napi::CallbackInfo& info);
+  Napi::Value SetPinned(const Napi::CallbackInfo& info);
+  Napi::Value SetOrigin(const Napi::CallbackInfo& info);
+  Napi::Value SetKernelArguments(const Napi::CallbackInfo& info);
+  Napi::Value Cleanup(const Napi::CallbackInfo& info);
+};
+
+}  // namespace apt_ostree

@@ -1,0 +1,100 @@
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "core/error.h"
+#include "ostree/sysroot.h"
+
+namespace apt_ostree {
+
+SysrootState::SysrootState(std::string path) : path_(std::move(path)) {
+  auto file = GObjectPtr<GFile>::Take(g_file_new_for_path(path_.c_str()));
+  sysroot_ = GObjectPtr<OstreeSysroot>::Take(ostree_sysroot_new(file.get()));
+}
+
+GObjectPtr<OstreeSysroot> SysrootState::Use() const {
+  std::lock_guard<std::mutex> guard(mutex_);
+  if (!sysroot_) throw NativeError("ERR_CLOSED", "The sysroot is closed").Detail("path", path_);
+  return sysroot_;
+}
+
+GObjectPtr<OstreeSysroot> SysrootState::UseLoaded() const {
+  auto sysroot = Use();
+  std::lock_guard<std::mutex> guard(mutex_);
+  if (!loaded_) {
+    throw NativeError("ERR_INVALID_STATE", "The sysroot is not loaded").Detail("path", path_);
+  }
+  return sysroot;
+}
+
+GObjectPtr<OstreeSysroot> SysrootState::UseLocked() const {
+  auto sysroot = UseLoaded();
+  std::lock_guard<std::mutex> guard(mutex_);
+  if (!locked_) {
+    throw NativeError("ERR_INVALID_STATE", "The sysroot is not locked").Detail("path", path_);
+  }
+  return sysroot;
+}
+
+void SysrootState::Load(GCancellable* cancellable) {
+  auto sysroot = Use();
+  // libostree reports the first missing piece as a plain "no such file".
+  for (const char* part : {"/ostree/repo", "/ostree/deploy"}) {
+    struct stat info;
+    if (stat((path_ + part).c_str(), &info) == 0) continue;
+    if (errno != ENOENT && errno != ENOTDIR) {
+      throw FromErrno(errno, "Loading the sysroot", path_ + part);
+    }
+    throw NativeError("ERR_OSTREE_NOT_A_SYSROOT", path_ + " is not an OSTree sysroot")
+        .Detail("path", path_);
+  }
+  GError* error = nullptr;
+  const bool loaded =
+      ostree_sysroot_load_if_changed(sysroot.get(), nullptr, cancellable, &error) != FALSE;
+  std::lock_guard<std::mutex> guard(mutex_);
+  loaded_ = loaded;
+  if (!loaded) throw FromGError(error, "Loading the sysroot").Detail("path", path_);
+}
+
+bool SysrootState::TryLock(GCancellable* cancellable) {
+  auto sysroot = UseLoaded();
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    if (locked_) return false;
+  }
+  gboolean acquired = FALSE;
+  GError* error = nullptr;
+  if (!ostree_sysroot_try_lock(sysroot.get(), &acquired, &error)) {
+    throw FromGError(error, "Locking the sysroot").Detail("path", path_);
+  }
+  if (!acquired) return false;
+  {
+    std::lock_guard<std::mutex> guard(mutex_);
+    locked_ = true;
+  }
+  // A boot list made from what was read before the lock would drop what others wrote since.
+  try {
+    Load(cancellable);
+  } catch (...) {
+    Unlock();
+    throw;
+  }
+  return true;
+}
+
+void SysrootState::Unlock() {
+  auto sysroot = Use();
+  std::lock_guard<std::mutex> guard(mutex_);
+  if (!std::exchange(locked_, false)) return;
+  ostree_sysroot_unlock(sysroot.get());
+}
+
+void SysrootState::Close() {
+  std::lock_guard<std::mutex> guard(mutex_);
+  if (sysroot_ && locked_) ostree_sysroot_unlock(sysroot_.get());
+  locked_ = loaded_ = false;
+  sysroot_.reset();
+}
+
+}  // namespace apt_ostree

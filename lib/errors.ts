@@ -13,6 +13,7 @@ export type AptOstreeErrorCode =
   | 'ERR_APT_LOCKED'
   | 'ERR_APT_NETWORK'
   | 'ERR_APT_NOT_AUTHENTICATED'
+  | 'ERR_APT_REFUSED'
   | 'ERR_APT_SOURCES'
   | 'ERR_APT_STALE_CACHE'
   | 'ERR_APT_UNKNOWN_PACKAGE'
@@ -65,6 +66,8 @@ export interface ErrorDetails {
   package?: string;
   /** A source or file of a source. */
   uri?: string;
+  /** The line of `path`, from 1. */
+  line?: number;
   /** The last output of a maintainer script or dpkg. */
   output?: string;
 }
@@ -104,6 +107,7 @@ export class AptOstreeError extends Error {
   declare readonly ref?: string;
   declare readonly package?: string;
   declare readonly uri?: string;
+  declare readonly line?: number;
   declare readonly output?: string;
   /** @internal */
   readonly [kBrand]: readonly string[];

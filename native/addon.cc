@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "apt/binding.h"
 #include "core/addon_data.h"
 #include "deb/deb.h"
 #include "ostree/mutable_tree.h"
@@ -36,6 +37,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitLayer(env, exports);
   MutableTree::Init(env, exports);
   Sysroot::Init(env, exports);
+  InitApt(env, exports);
   return exports;
 }
 

@@ -33,7 +33,16 @@
       "native/deb/merge.cc",
       "native/deb/source.cc",
       "native/deb/tar.cc",
-      "native/deb/tree_builder.cc"
+      "native/deb/tree_builder.cc",
+      "native/apt/session.cc",
+      "native/apt/context.cc",
+      "native/apt/depcache.cc",
+      "native/apt/cache.cc",
+      "native/apt/solver.cc",
+      "native/apt/plan.cc",
+      "native/apt/acquire.cc",
+      "native/apt/values.cc",
+      "native/apt/binding.cc"
     ]
   }
 }

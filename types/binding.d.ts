@@ -3,6 +3,7 @@
  * the classes in lib/. A test walks the addon and compares names with this file.
  */
 
+import type { NativeApt } from './apt.js';
 import type { NativeDeb } from './deb.js';
 import type { NativeOstree } from './ostree.js';
 
@@ -28,6 +29,6 @@ export interface NativeVersions {
   aptAbi: string;
 }
 
-export interface NativeBinding extends NativeDeb, NativeOstree {
+export interface NativeBinding extends NativeApt, NativeDeb, NativeOstree {
   readonly versions: NativeVersions;
 }

@@ -1,0 +1,375 @@
+#include "apt/binding.h"
+
+#include <cstdint>
+#include <vector>
+
+// libapt-pkg's headers come after node-addon-api's; see failure.h.
+#include "apt/acquire.h"
+#include "apt/cache.h"
+#include "apt/context.h"
+#include "apt/session.h"
+#include "apt/solver.h"
+#include "apt/values.h"
+#include "core/arguments.h"
+
+namespace apt_ostree {
+
+namespace {
+
+NativeError ToNative(const apt::Failure& failure) {
+  NativeError error(failure.code(), failure.message());
+  error.Domain("apt", 0);
+  std::vector<ErrorMessage> messages;
+  for (const apt::Message& message : failure.messages()) {
+    messages.push_back({message.severity, message.text});
+  }
+  error.Messages(std::move(messages));
+  for (const auto& [key, value] : failure.details()) error.Detail(key, value);
+  return error;
+}
+
+// A job on libapt-pkg's thread.
+Napi::Value Start(Napi::Env env, Napi::Value progress, Work work) {
+  return Job::Start(env, AddonData::Of(env).apt(), nullptr, progress,
+                    [work = std::move(work)](JobContext& job) -> ToJs {
+                      try {
+                        return work(job);
+                      } catch (const apt::Failure& failure) {
+                        throw ToNative(failure);
+                      }
+                    });
+}
+
+Napi::Value Start(Napi::Env env, Work work) { return Start(env, env.Undefined(), std::move(work)); }
+
+// A result as the closure that converts it.
+template <typename T, typename Convert>
+ToJs Converted(T value, Convert convert) {
+  auto shared = std::make_shared<const T>(std::move(value));
+  return [shared, convert](Napi::Env env) -> Napi::Value { return convert(env, *shared); };
+}
+
+// Sends what happens in a download to JavaScript.
+class Reporter : public apt::FetchListener {
+ public:
+  explicit Reporter(JobContext& job) : job_(job) {}
+
+  void Progress(const apt::FetchProgress& progress) override {
+    job_.Report([progress](Napi::Env env) -> Napi::Value {
+      Napi::Object event = Napi::Object::New(env);
+      event.Set("type", "fetch-progress");
+      event.Set("bytesDone", static_cast<double>(progress.bytes_done));
+      event.Set("bytesTotal", static_cast<double>(progress.bytes_total));
+      event.Set("itemsDone", static_cast<double>(progress.items_done));
+      event.Set("itemsTotal", static_cast<double>(progress.items_total));
+      event.Set("bytesPerSecond", static_cast<double>(progress.bytes_per_second));
+      if (!progress.current.empty()) event.Set("current", progress.current);
+      return event;
+    });
+  }
+
+  void Item(const std::string& uri, const char* status, const std::string& message) override {
+    job_.Emit([uri, status, message](Napi::Env env) -> Napi::Value {
+      Napi::Object event = Napi::Object::New(env);
+      event.Set("type", "fetch-item");
+      event.Set("uri", uri);
+      event.Set("status", status);
+      if (!message.empty()) event.Set("message", message);
+      return event;
+    });
+  }
+
+  bool Cancelled() override { return job_.cancelled(); }
+
+ private:
+  JobContext& job_;
+};
+
+std::string Number(uint64_t value) { return std::to_string(value); }
+std::string Flag(bool value) { return value ? "1" : ""; }
+
+std::string Joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : " ") + name;
+  return text;
+}
+
+std::optional<bool> OptionalBool(const Options& options, const char* key) {
+  if (!options.Has(key)) return std::nullopt;
+  return options.Bool(key, false);
+}
+
+Napi::Value NamesToJs(Napi::Env env, const std::vector<apt::PackageName>& names) {
+  Table table({"name", "architecture"});
+  for (const apt::PackageName& name : names) table.Row({name.name, name.architecture});
+  return table.ToJs(env);
+}
+
+Napi::Value PlanToJs(Napi::Env env, const apt::Plan& plan, const Table& packages,
+                     const Table& operations) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("packages", packages.ToJs(env));
+  object.Set("operations", operations.ToJs(env));
+  object.Set("downloadSize", static_cast<double>(plan.download_size));
+  object.Set("installSizeDelta", static_cast<double>(plan.install_size_delta));
+  object.Set("keptBack", NamesToJs(env, plan.kept_back));
+  object.Set("noLongerNeeded", NamesToJs(env, plan.no_longer_needed));
+  object.Set("madeManual", NamesToJs(env, plan.made_manual));
+  object.Set("warnings", MessagesToJs(env, plan.warnings));
+  return object;
+}
+
+ToJs ConvertedPlan(apt::Plan plan) {
+  Table packages({"name", "architecture", "version", "action", "oldVersion", "auto", "essential",
+                  "priority", "section", "size", "installedSize", "sha256", "filename", "uri",
+                  "preDepends"});
+  for (const apt::PlannedPackage& one : plan.packages) {
+    packages.Row({one.name, one.architecture, one.version, one.action, one.old_version,
+                  Flag(one.automatic), Flag(one.essential), one.priority, one.section,
+                  Number(one.size), Number(one.installed_size), one.sha256, one.filename, one.uri,
+                  Joined(one.pre_depends)});
+  }
+  Table operations({"action", "name", "architecture", "version"});
+  for (const apt::Operation& one : plan.operations) {
+    operations.Row({one.action, one.name, one.architecture, one.version});
+  }
+  plan.packages.clear();
+  plan.operations.clear();
+  struct Parts {
+    apt::Plan plan;
+    Table packages;
+    Table operations;
+  };
+  return Converted(Parts{std::move(plan), std::move(packages), std::move(operations)},
+                   [](Napi::Env env, const Parts& parts) {
+                     return PlanToJs(env, parts.plan, parts.packages, parts.operations);
+                   });
+}
+
+Napi::Value PackageToJs(Napi::Env env, const std::optional<apt::PackageInfo>& package) {
+  if (!package.has_value()) return env.Null();
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("name", package->name);
+  object.Set("architecture", package->architecture);
+  if (!package->candidate.empty()) object.Set("candidate", package->candidate);
+  if (!package->installed.empty()) object.Set("installed", package->installed);
+  object.Set("essential", package->essential);
+  object.Set("auto", package->automatic);
+  object.Set("held", package->held);
+  Table versions(
+      {"version", "architecture", "section", "priority", "size", "installedSize", "downloadable"});
+  for (const apt::VersionInfo& one : package->versions) {
+    versions.Row({one.version, one.architecture, one.section, one.priority, Number(one.size),
+                  Number(one.installed_size), Flag(one.downloadable)});
+  }
+  object.Set("versions", versions.ToJs(env));
+  return object;
+}
+
+apt::Request ReadRequest(const Options& options) {
+  apt::Request request;
+  request.install = options.Strings("install");
+  request.remove = options.Strings("remove");
+  request.purge = options.Bool("purge", false);
+  request.reinstall = options.Bool("reinstall", false);
+  request.autoremove = options.Bool("autoremove", false);
+  const std::string upgrade = options.OptionalString("upgrade").value_or("none");
+  if (upgrade == "upgrade") request.upgrade = apt::UpgradeMode::kUpgrade;
+  if (upgrade == "full") request.upgrade = apt::UpgradeMode::kFull;
+  request.recommends = OptionalBool(options, "recommends");
+  request.allow_remove = options.Bool("allowRemove", true);
+  request.allow_remove_essential = options.Bool("allowRemoveEssential", false);
+  request.allow_downgrade = options.Bool("allowDowngrade", false);
+  request.allow_change_held = options.Bool("allowChangeHeld", false);
+  return request;
+}
+
+}  // namespace
+
+void AptContext::Init(Napi::Env env, Napi::Object exports) {
+  Define(env, exports,
+         {
+             StaticMethod<&AptContext::CreateContext>("create"),
+             InstanceMethod<&AptContext::Update>("update"),
+             InstanceMethod<&AptContext::Open>("open"),
+             InstanceMethod<&AptContext::Close>("close"),
+         });
+}
+
+Napi::Value AptContext::CreateContext(const Napi::CallbackInfo& info) {
+  Options given = Arguments(info).Object(0, "options");
+  apt::ContextOptions options;
+  options.directory = given.Path("directory");
+  options.root = given.OptionalPath("root");
+  options.dpkg_status = given.OptionalPath("dpkgStatus");
+  options.extended_states = given.OptionalPath("extendedStates");
+  options.architecture = given.String("architecture");
+  options.architectures = given.Strings("architectures");
+  options.sources = given.String("sources");
+  options.preferences = given.OptionalString("preferences");
+  options.recommends = given.Bool("recommends", true);
+  const std::vector<std::string> config = given.Strings("config");
+  if (config.size() % 2 != 0) {
+    throw InvalidArgumentValue(info.Env(), "config", "must be pairs of name and value");
+  }
+  for (size_t i = 0; i < config.size(); i += 2) {
+    if (!apt::AllowedOption(config[i])) {
+      throw InvalidArgumentValue(
+          info.Env(), "config",
+          "must not set " + config[i] + ": it may run programs, move directories or weaken checks");
+    }
+    options.config.emplace_back(config[i], config[i + 1]);
+  }
+  if (options.directory.empty() || options.directory.front() != '/') {
+    throw InvalidArgumentValue(info.Env(), "directory", "must be an absolute path");
+  }
+  return Start(info.Env(), [options = std::move(options)](JobContext&) -> ToJs {
+    auto state =
+        std::make_shared<AptContextState>(std::make_shared<apt::Context>(options), "apt context");
+    return [state](Napi::Env env) -> Napi::Value { return AptContext::Create(env, state); };
+  });
+}
+
+Napi::Value AptContext::Update(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const bool strict = arguments.Bool(0, "strict");
+  return Start(info.Env(), arguments.Raw(1), [state = state(), strict](JobContext& job) -> ToJs {
+    auto context = state->Use();
+    Reporter reporter(job);
+    return Converted(apt::Update(*context, strict, reporter),
+                     [](Napi::Env env, const apt::UpdateResult& result) -> Napi::Value {
+                       Table sources({"uri", "suite", "ok", "kind", "message"});
+                       for (const apt::SourceResult& one : result.sources) {
+                         sources.Row({one.uri, one.suite, Flag(one.ok), one.kind, one.message});
+                       }
+                       Napi::Object object = Napi::Object::New(env);
+                       object.Set("sources", sources.ToJs(env));
+                       object.Set("warnings", MessagesToJs(env, result.warnings));
+                       return object;
+                     });
+  });
+}
+
+Napi::Value AptContext::Open(const Napi::CallbackInfo& info) {
+  return Start(info.Env(), [state = state()](JobContext&) -> ToJs {
+    auto cache =
+        std::make_shared<AptCacheState>(std::make_shared<apt::Cache>(state->Use()), "apt cache");
+    return [cache](Napi::Env env) -> Napi::Value { return AptCache::Create(env, cache); };
+  });
+}
+
+Napi::Value AptContext::Close(const Napi::CallbackInfo& info) {
+  state()->Close();
+  return info.Env().Undefined();
+}
+
+void AptCache::Init(Napi::Env env, Napi::Object exports) {
+  Define(env, exports,
+         {
+             InstanceMethod<&AptCache::Package>("package"),
+             InstanceMethod<&AptCache::List>("list"),
+             InstanceMethod<&AptCache::Solve>("solve"),
+             InstanceMethod<&AptCache::Fetch>("fetch"),
+             InstanceMethod<&AptCache::Warnings>("warnings"),
+             InstanceMethod<&AptCache::Close>("close"),
+         });
+}
+
+Napi::Value AptCache::Package(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string name = arguments.String(0, "name");
+  std::string architecture = arguments.OptionalString(1, "architecture").value_or("");
+  return Start(info.Env(),
+               [state = state(), name = std::move(name),
+                architecture = std::move(architecture)](JobContext&) -> ToJs {
+                 return Converted(state->Use()->Package(name, architecture), PackageToJs);
+               });
+}
+
+Napi::Value AptCache::List(const Napi::CallbackInfo& info) {
+  Options options = Arguments(info).Object(0, "filter");
+  apt::ListFilter filter;
+  filter.essential = OptionalBool(options, "essential");
+  filter.installed = OptionalBool(options, "installed");
+  filter.priorities = options.Strings("priorities");
+  filter.after = static_cast<uint64_t>(options.Integer("after", 0, 0, INT64_MAX));
+  filter.limit = static_cast<size_t>(options.Integer("limit", 5000, 1, 20000));
+  return Start(info.Env(), [state = state(), filter](JobContext&) -> ToJs {
+    const apt::ListPage page = state->Use()->List(filter);
+    Table rows({"name", "architecture", "version", "installed", "priority", "section", "essential",
+                "auto"});
+    for (const apt::PackageRow& row : page.rows) {
+      rows.Row({row.name, row.architecture, row.version, row.installed, row.priority, row.section,
+                Flag(row.essential), Flag(row.automatic)});
+    }
+    return Converted(std::move(rows), [next = page.next](Napi::Env env, const Table& table) {
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("packages", table.ToJs(env));
+      object.Set("next", static_cast<double>(next));
+      return object;
+    });
+  });
+}
+
+Napi::Value AptCache::Solve(const Napi::CallbackInfo& info) {
+  apt::Request request = ReadRequest(Arguments(info).Object(0, "request"));
+  return Start(
+      info.Env(), [state = state(), request = std::move(request)](JobContext& job) -> ToJs {
+        auto cache = state->Use();
+        return ConvertedPlan(apt::Solve(*cache, request, [&job] { return job.cancelled(); }));
+      });
+}
+
+Napi::Value AptCache::Fetch(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  // Name, architecture and version of one after the other.
+  const std::vector<std::string> fields = arguments.Strings(0, "packages");
+  if (fields.size() % 3 != 0) {
+    throw InvalidArgumentValue(info.Env(), "packages", "must be triples");
+  }
+  std::vector<apt::WantedPackage> wanted;
+  for (size_t i = 0; i < fields.size(); i += 3) {
+    wanted.push_back({fields[i], fields[i + 1], fields[i + 2]});
+  }
+  return Start(info.Env(), arguments.Raw(1),
+               [state = state(), wanted = std::move(wanted)](JobContext& job) -> ToJs {
+                 auto cache = state->Use();
+                 Reporter reporter(job);
+                 Table table({"name", "architecture", "version", "path", "sha256"});
+                 for (const apt::FetchedPackage& one : apt::Fetch(*cache, wanted, reporter)) {
+                   table.Row({one.name, one.architecture, one.version, one.path, one.sha256});
+                 }
+                 return Converted(std::move(table),
+                                  [](Napi::Env env, const Table& rows) { return rows.ToJs(env); });
+               });
+}
+
+Napi::Value AptCache::Warnings(const Napi::CallbackInfo& info) {
+  try {
+    return MessagesToJs(info.Env(), state()->Use()->warnings());
+  } catch (const NativeError& error) {
+    throw error.ToJs(info.Env());
+  }
+}
+
+Napi::Value AptCache::Close(const Napi::CallbackInfo& info) {
+  if (state()->Close() != nullptr) {
+    AddonData::Of(info.Env()).apt().Submit(apt::CloseWaiting, nullptr);
+  }
+  return info.Env().Undefined();
+}
+
+void InitApt(Napi::Env env, Napi::Object exports) {
+  AptContext::Init(env, exports);
+  AptCache::Init(env, exports);
+  exports.Set("compareVersions",
+              Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
+                Arguments arguments(info);
+                return Napi::Number::New(
+                    info.Env(),
+                    apt::CompareVersions(arguments.String(0, "a"), arguments.String(1, "b")));
+              }));
+  exports.Set("buildArchitecture", apt::BuildArchitecture());
+}
+
+}  // namespace apt_ostree

@@ -1,0 +1,81 @@
+// The JavaScript side of native/apt: contexts and caches.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "core/error.h"
+#include "core/job.h"
+#include "core/wrap.h"
+
+namespace apt_ostree {
+
+namespace apt {
+class Cache;
+class Context;
+}  // namespace apt
+
+// A share of something that can be closed while jobs still hold theirs.
+template <typename T>
+class Closable {
+ public:
+  Closable(std::shared_ptr<T> object, std::string what)
+      : object_(std::move(object)), what_(std::move(what)) {}
+  // Throws ERR_CLOSED after Close.
+  std::shared_ptr<T> Use() const {
+    std::lock_guard<std::mutex> guard(mutex_);
+    if (object_ == nullptr) throw NativeError("ERR_CLOSED", "The " + what_ + " is closed");
+    return object_;
+  }
+  std::shared_ptr<T> Close() {
+    std::lock_guard<std::mutex> guard(mutex_);
+    return std::exchange(object_, nullptr);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<T> object_;
+  const std::string what_;
+};
+
+using AptContextState = Closable<apt::Context>;
+using AptCacheState = Closable<apt::Cache>;
+
+class AptContext : public Wrap<AptContext, AptContextState> {
+ public:
+  static constexpr const char* kName = "AptContext";
+  static constexpr napi_type_tag kTag = {0x6170745f6f737401, 0x436f6e7465787400};
+  using Wrap::Wrap;
+  static void Init(Napi::Env env, Napi::Object exports);
+
+ private:
+  static Napi::Value CreateContext(const Napi::CallbackInfo& info);
+  Napi::Value Update(const Napi::CallbackInfo& info);
+  Napi::Value Open(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+};
+
+class AptCache : public Wrap<AptCache, AptCacheState> {
+ public:
+  static constexpr const char* kName = "AptCache";
+  static constexpr napi_type_tag kTag = {0x6170745f6f737402, 0x4361636865000000};
+  using Wrap::Wrap;
+  static void Init(Napi::Env env, Napi::Object exports);
+
+ private:
+  Napi::Value Package(const Napi::CallbackInfo& info);
+  Napi::Value List(const Napi::CallbackInfo& info);
+  Napi::Value Solve(const Napi::CallbackInfo& info);
+  Napi::Value Fetch(const Napi::CallbackInfo& info);
+  Napi::Value Warnings(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+};
+
+// Both classes, compareVersions and the name of this machine's architecture.
+void InitApt(Napi::Env env, Napi::Object exports);
+
+}  // namespace apt_ostree

@@ -1,0 +1,123 @@
+#include "apt/cache.h"
+
+#include <apt-pkg/error.h>
+#include <apt-pkg/policy.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace apt_ostree::apt {
+
+bool Cache::Fingerprint::operator==(const Fingerprint& other) const {
+  const auto same = [](const struct timespec& a, const struct timespec& b) {
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+  };
+  return exists == other.exists && size == other.size && inode == other.inode &&
+         same(modified, other.modified) && same(changed, other.changed);
+}
+
+Cache::Fingerprint Cache::StatusFingerprint() const {
+  struct stat info;
+  const std::optional<std::string>& path = context_->options().dpkg_status;
+  if (!path.has_value() || stat(path->c_str(), &info) != 0) return {};
+  return {true, info.st_size, info.st_ino, info.st_mtim, info.st_ctim};
+}
+
+Cache::Cache(std::shared_ptr<Context> context)
+    : context_(std::move(context)),
+      generation_(context_->generation()),
+      fingerprint_(StatusFingerprint()) {
+  const std::optional<std::string>& status = context_->options().dpkg_status;
+  if (status.has_value() && !fingerprint_.exists) {
+    throw SystemFailure(ENOENT, "Reading the package database", *status);
+  }
+  Session session(context_->configuration());
+  auto file = std::make_unique<CacheFile>();
+  if (!file->Build(context_->options().recommends)) {
+    throw session.MakeFailure("ERR_APT_FAILED", "Opening the package cache");
+  }
+  warnings_ = session.TakeMessages();
+  file_ = std::move(file);
+}
+
+Cache::~Cache() { CloseLater(std::move(file_)); }
+
+CacheFile& Cache::Use() {
+  if (generation_ != context_->generation() || !(StatusFingerprint() == fingerprint_)) {
+    Failure failure("ERR_APT_STALE_CACHE",
+                    "The package lists or the package database changed since the cache was opened");
+    throw failure.Detail("path", context_->options().directory);
+  }
+  return *file_;
+}
+
+bool IsEssential(pkgCache::PkgIterator const& package) {
+  if ((package->Flags & pkgCache::Flag::Essential) == 0) return false;
+  const bool forced =
+      (package->Flags & pkgCache::Flag::Important) != 0 && std::strcmp(package.Name(), "apt") == 0;
+  return !forced;
+}
+
+std::optional<PackageInfo> Cache::Package(const std::string& name,
+                                          const std::string& architecture) {
+  Session session(context_->configuration());
+  CacheFile& file = Use();
+  pkgCache& cache = file;
+  pkgCache::PkgIterator package =
+      architecture.empty() ? cache.FindPkg(name) : cache.FindPkg(name, architecture);
+  if (package.end() || package->VersionList == 0) return std::nullopt;
+  file.depcache().Restore();
+  PackageInfo info;
+  info.name = package.Name();
+  info.architecture = package.Arch();
+  pkgDepCache::StateCache& state = file[package];
+  pkgCache::VerIterator candidate = state.CandidateVerIter(cache);
+  if (!candidate.end()) info.candidate = candidate.VerStr();
+  if (package->CurrentVer != 0) info.installed = package.CurrentVer().VerStr();
+  info.essential = IsEssential(package);
+  info.automatic = (state.Flags & pkgCache::Flag::Auto) != 0;
+  info.held = package->SelectedState == pkgCache::State::Hold;
+  for (pkgCache::VerIterator version = package.VersionList(); !version.end(); ++version) {
+    info.versions.push_back({version.VerStr(), version.Arch(), Text(version.Section()),
+                             Text(version.PriorityType()), version->Size, version->InstalledSize,
+                             version.Downloadable()});
+  }
+  return info;
+}
+
+ListPage Cache::List(const ListFilter& filter) {
+  Session session(context_->configuration());
+  CacheFile& file = Use();
+  pkgCache& cache = file;
+  file.depcache().Restore();
+  ListPage page;
+  uint64_t position = 0;
+  for (pkgCache::PkgIterator package = cache.PkgBegin(); !package.end(); ++package) {
+    if (++position <= filter.after) continue;
+    if (package->VersionList == 0) continue;
+    if (filter.essential.has_value() && *filter.essential != IsEssential(package)) continue;
+    const bool installed = package->CurrentVer != 0;
+    if (filter.installed.has_value() && *filter.installed != installed) continue;
+    pkgDepCache::StateCache& state = file[package];
+    pkgCache::VerIterator version = state.CandidateVerIter(cache);
+    if (version.end()) version = package.CurrentVer();
+    if (version.end()) continue;
+    const std::string priority = Text(version.PriorityType());
+    if (!filter.priorities.empty() && std::find(filter.priorities.begin(), filter.priorities.end(),
+                                                priority) == filter.priorities.end()) {
+      continue;
+    }
+    page.rows.push_back({package.Name(), package.Arch(), version.VerStr(),
+                         installed ? package.CurrentVer().VerStr() : "", priority,
+                         Text(version.Section()), IsEssential(package),
+                         (state.Flags & pkgCache::Flag::Auto) != 0});
+    if (page.rows.size() >= filter.limit) {
+      page.next = position;
+      break;
+    }
+  }
+  return page;
+}
+
+}  // namespace apt_ostree::apt

@@ -1,0 +1,107 @@
+// An opened package cache of a context: what packages there are, and plans of changes.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apt/context.h"
+#include "apt/depcache.h"
+#include "apt/session.h"
+
+namespace apt_ostree::apt {
+
+struct VersionInfo {
+  std::string version;
+  std::string architecture;
+  std::string section;
+  std::string priority;
+  uint64_t size = 0;
+  uint64_t installed_size = 0;
+  bool downloadable = false;
+};
+
+struct PackageInfo {
+  std::string name;
+  std::string architecture;
+  std::string candidate;  // empty: none
+  std::string installed;  // empty: none
+  bool essential = false;
+  bool automatic = false;
+  bool held = false;
+  std::vector<VersionInfo> versions;
+};
+
+// One row of a listing: the candidate, or the installed version where there is no candidate.
+struct PackageRow {
+  std::string name;
+  std::string architecture;
+  std::string version;
+  std::string installed;
+  std::string priority;
+  std::string section;
+  bool essential = false;
+  bool automatic = false;
+};
+
+struct ListFilter {
+  std::optional<bool> essential;
+  std::vector<std::string> priorities;
+  std::optional<bool> installed;
+  // Where the page before ended; pages keep each conversion to JavaScript short.
+  uint64_t after = 0;
+  size_t limit = 0;
+};
+
+struct ListPage {
+  std::vector<PackageRow> rows;
+  uint64_t next = 0;  // 0: nothing is left
+};
+
+class Cache {
+ public:
+  // Reads lists and status. Throws Failure.
+  explicit Cache(std::shared_ptr<Context> context);
+  ~Cache();
+  Cache(const Cache&) = delete;
+  Cache& operator=(const Cache&) = delete;
+
+  std::optional<PackageInfo> Package(const std::string& name, const std::string& architecture);
+  ListPage List(const ListFilter& filter);
+
+  Context& context() { return *context_; }
+  // The cache for the length of a session; throws ERR_APT_STALE_CACHE where lists or status
+  // changed since.
+  CacheFile& Use();
+  const std::vector<Message>& warnings() const { return warnings_; }
+
+ private:
+  // What tells two states of the status file apart. Files of commits have time 0, but each
+  // checkout has inodes of its own.
+  struct Fingerprint {
+    bool exists = false;
+    off_t size = 0;
+    ino_t inode = 0;
+    struct timespec modified = {};
+    struct timespec changed = {};
+    bool operator==(const Fingerprint& other) const;
+  };
+  Fingerprint StatusFingerprint() const;
+
+  std::shared_ptr<Context> context_;
+  unsigned long generation_;
+  Fingerprint fingerprint_;
+  std::unique_ptr<CacheFile> file_;
+  std::vector<Message> warnings_;
+};
+
+// Whether dpkg would refuse to remove it: not merely apt itself, which the library flags too.
+bool IsEssential(pkgCache::PkgIterator const& package);
+// Text of the cache, which may be absent.
+inline std::string Text(const char* text) { return text == nullptr ? "" : text; }
+
+}  // namespace apt_ostree::apt

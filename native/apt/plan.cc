@@ -1,0 +1,235 @@
+// What a marked cache means: packages, sizes, the order of work, and what is wrong with it.
+#include <apt-pkg/error.h>
+#include <apt-pkg/indexfile.h>
+#include <apt-pkg/packagemanager.h>
+#include <apt-pkg/pkgrecords.h>
+#include <apt-pkg/sourcelist.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <tuple>
+#include <utility>
+
+#include "apt/solver.h"
+
+namespace apt_ostree::apt {
+
+namespace {
+
+using PkgIterator = pkgCache::PkgIterator;
+using VerIterator = pkgCache::VerIterator;
+using DepIterator = pkgCache::DepIterator;
+
+// Lets the library order the work and writes it down instead of doing it.
+class OrderRecorder : public pkgPackageManager {
+ public:
+  OrderRecorder(pkgDepCache& depcache, bool immediate) : pkgPackageManager(&depcache) {
+    if (!immediate) {
+      NoImmConfigure = true;
+      ImmConfigureAll = false;
+    }
+    // A package without a file would wait for the next medium.
+    std::fill_n(FileNames, depcache.Head().PackageCount, "recorded");
+  }
+  std::vector<Operation> operations;
+
+ protected:
+  bool Install(PkgIterator package, std::string) override {
+    Add("unpack", package, Cache[package].InstVerIter(Cache));
+    return true;
+  }
+  bool Configure(PkgIterator package) override {
+    VerIterator version = Cache[package].InstVerIter(Cache);
+    Add("configure", package, version.end() ? package.CurrentVer() : version);
+    return true;
+  }
+  bool Remove(PkgIterator package, bool purge) override {
+    Add(purge ? "purge" : "remove", package, package.CurrentVer());
+    return true;
+  }
+
+ private:
+  void Add(const char* action, PkgIterator package, VerIterator version) {
+    operations.push_back({action, package.Name(),
+                          version.end() ? package.Arch() : Text(version.Arch()),
+                          version.end() ? "" : version.VerStr()});
+  }
+};
+
+std::vector<Operation> Order(DepCache& depcache, Session& session) {
+  // Essential packages are configured at once where that is possible. From an empty system it
+  // may not be, and then any order that respects the dependencies will do.
+  for (const bool immediate : {true, false}) {
+    _error->PushToStack();
+    OrderRecorder recorder(depcache, immediate);
+    const bool ordered =
+        recorder.DoInstallPreFork() == pkgPackageManager::Completed && !_error->PendingError();
+    if (ordered || !immediate) {
+      _error->MergeWithStack();
+    } else {
+      _error->RevertToStack();
+    }
+    if (ordered) return std::move(recorder.operations);
+  }
+  throw session.MakeFailure("ERR_APT_UNMET_DEPENDENCIES", "No order of installation was found");
+}
+
+// Where a version comes from: the first source that has it.
+void AddOrigin(VerIterator version, pkgSourceList& sources, pkgRecords& records,
+               PlannedPackage& planned) {
+  for (pkgCache::VerFileIterator files = version.FileList(); !files.end(); ++files) {
+    if ((files.File()->Flags & pkgCache::Flag::NotSource) != 0) continue;
+    pkgIndexFile* index = nullptr;
+    if (!sources.FindIndex(files.File(), index)) continue;
+    pkgRecords::Parser& record = records.Lookup(files);
+    planned.filename = record.FileName();
+    planned.uri = index->ArchiveURI(planned.filename);
+    const HashStringList hashes = record.Hashes();
+    const HashString* sha256 = hashes.find("SHA256");
+    if (sha256 != nullptr) planned.sha256 = sha256->HashValue();
+    return;
+  }
+}
+
+const char* ActionOf(PkgIterator package, const pkgDepCache::StateCache& state) {
+  if (state.Delete()) {
+    if (package->CurrentVer == 0 &&
+        !(state.Purge() && package->CurrentState == pkgCache::State::ConfigFiles)) {
+      return nullptr;
+    }
+    return state.Purge() ? "purge" : "remove";
+  }
+  if (state.NewInstall()) return "install";
+  if (state.Upgrade()) return "upgrade";
+  if (state.Downgrade()) return "downgrade";
+  if (state.ReInstall()) return "reinstall";
+  return nullptr;
+}
+
+// Names of the packages of the plan that `version` pre-depends on.
+std::vector<std::string> PreDepends(DepCache& depcache, VerIterator version) {
+  std::vector<std::string> names;
+  for (DepIterator dependency = version.DependsList(); !dependency.end();) {
+    DepIterator start, end;
+    dependency.GlobOr(start, end);
+    if (start->Type != pkgCache::Dep::PreDepends) continue;
+    bool found = false;
+    for (DepIterator alternative = start; !found; ++alternative) {
+      std::unique_ptr<pkgCache::Version*[]> targets(alternative.AllTargets());
+      for (pkgCache::Version** target = targets.get(); *target != nullptr && !found; ++target) {
+        VerIterator candidate(depcache.GetCache(), *target);
+        PkgIterator package = candidate.ParentPkg();
+        pkgDepCache::StateCache& state = depcache[package];
+        if (state.Delete() || state.InstallVer != *target) continue;
+        found = true;
+        const bool changes = state.Install() || state.ReInstall();
+        if (changes && std::find(names.begin(), names.end(), package.Name()) == names.end()) {
+          names.push_back(package.Name());
+        }
+      }
+      if (alternative == end) break;
+    }
+  }
+  return names;
+}
+
+std::string DescribeTarget(CacheFile& file, DepIterator dependency) {
+  pkgCache& cache = file;
+  std::string text = dependency.TargetPkg().FullName(true);
+  if (dependency.TargetVer() != nullptr) {
+    text += std::string(" (") + dependency.CompType() + " " + dependency.TargetVer() + ")";
+  }
+  PkgIterator target = dependency.TargetPkg();
+  if (target.ProvidesList().end()) {
+    pkgDepCache::StateCache& state = file[target];
+    VerIterator version = state.InstVerIter(cache);
+    if (!version.end()) return text + " but " + version.VerStr() + " is to be installed";
+    if (state.CandidateVerIter(cache).end()) {
+      return text + (target->ProvidesList == 0 && target->VersionList == 0
+                         ? " but it is not installable"
+                         : " but it has no installation candidate");
+    }
+    return text + " but it is not going to be installed";
+  }
+  if (target->VersionList == 0) return text + " but it is a virtual package";
+  return text + " but it is not going to be installed";
+}
+
+}  // namespace
+
+std::vector<Message> DescribeBroken(CacheFile& file) {
+  pkgCache& cache = file;
+  std::vector<Message> messages;
+  for (PkgIterator package = cache.PkgBegin(); !package.end(); ++package) {
+    pkgDepCache::StateCache& state = file[package];
+    if (!state.InstBroken()) continue;
+    VerIterator version = state.InstVerIter(cache);
+    if (version.end()) continue;
+    for (DepIterator dependency = version.DependsList(); !dependency.end();) {
+      DepIterator start, end;
+      dependency.GlobOr(start, end);
+      if (!end.IsCritical()) continue;
+      if ((file[end] & pkgDepCache::DepGInstall) == pkgDepCache::DepGInstall) continue;
+      std::string text = package.FullName(true) + " : " + start.DepType() + ": ";
+      for (DepIterator alternative = start;; ++alternative) {
+        text += DescribeTarget(file, alternative);
+        if (alternative == end) break;
+        text += " or ";
+      }
+      messages.push_back({"error", std::move(text)});
+    }
+  }
+  return messages;
+}
+
+void MakePlan(CacheFile& file, Session& session, bool purge, Plan& plan) {
+  pkgCache& cache = file;
+  DepCache& depcache = file.depcache();
+  pkgSourceList& sources = *file.GetSourceList();
+  pkgRecords records(cache);
+  session.ThrowPending("ERR_APT_FAILED", "Reading the package lists");
+  for (PkgIterator package = cache.PkgBegin(); !package.end(); ++package) {
+    pkgDepCache::StateCache& state = depcache[package];
+    const char* action = ActionOf(package, state);
+    if (action == nullptr) continue;
+    const bool removal = state.Delete();
+    VerIterator current = package.CurrentVer();
+    VerIterator version = removal ? current : state.InstVerIter(cache);
+    PlannedPackage planned;
+    planned.name = package.Name();
+    planned.architecture = package.Arch();
+    planned.action = action;
+    if (!current.end()) planned.old_version = current.VerStr();
+    planned.automatic = (state.Flags & pkgCache::Flag::Auto) != 0;
+    planned.essential = IsEssential(package);
+    if (!version.end()) {
+      planned.architecture = Text(version.Arch());
+      planned.version = version.VerStr();
+      planned.priority = Text(version.PriorityType());
+      planned.section = Text(version.Section());
+      planned.size = version->Size;
+      planned.installed_size = version->InstalledSize;
+    }
+    if (!removal) {
+      AddOrigin(version, sources, records, planned);
+      planned.pre_depends = PreDepends(depcache, version);
+    }
+    plan.packages.push_back(std::move(planned));
+  }
+  std::sort(plan.packages.begin(), plan.packages.end(),
+            [](const PlannedPackage& a, const PlannedPackage& b) {
+              return std::tie(a.name, a.architecture) < std::tie(b.name, b.architecture);
+            });
+  plan.operations = Order(depcache, session);
+  if (purge) {
+    // The library asks dpkg to remove; what it purges on top is the caller's wish.
+    for (Operation& operation : plan.operations) {
+      if (operation.action == "remove") operation.action = "purge";
+    }
+  }
+  plan.download_size = depcache.DebSize();
+  plan.install_size_delta = depcache.UsrSize();
+}
+
+}  // namespace apt_ostree::apt

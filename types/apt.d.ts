@@ -1,0 +1,142 @@
+/** The addon's libapt-pkg classes (native/apt). */
+
+import type { NativeJob } from './binding.js';
+
+/** Like objects, one string per member: values separated by line feeds. */
+export interface NativeTable<Column extends string> {
+  rows: number;
+  columns: Record<Column, string>;
+}
+
+export interface NativeMessage {
+  severity: string;
+  text: string;
+}
+
+export interface NativeAptContextOptions {
+  directory: string;
+  root?: string;
+  dpkgStatus?: string;
+  extendedStates?: string;
+  architecture: string;
+  architectures: string[];
+  /** deb822. */
+  sources: string;
+  preferences?: string;
+  recommends?: boolean;
+  /** Names and values in turns. */
+  config: string[];
+}
+
+export interface NativeUpdateResult {
+  sources: NativeTable<'uri' | 'suite' | 'ok' | 'kind' | 'message'>;
+  warnings: NativeMessage[];
+}
+
+export interface NativeAptContext {
+  update(
+    strict: boolean,
+    progress: ((event: never) => void) | undefined,
+  ): NativeJob<NativeUpdateResult>;
+  open(): NativeJob<NativeAptCache>;
+  close(): void;
+}
+
+export interface NativePackage {
+  name: string;
+  architecture: string;
+  candidate?: string;
+  installed?: string;
+  essential: boolean;
+  auto: boolean;
+  held: boolean;
+  versions: NativeTable<
+    'version' | 'architecture' | 'section' | 'priority' | 'size' | 'installedSize' | 'downloadable'
+  >;
+}
+
+export interface NativeListFilter {
+  essential?: boolean;
+  installed?: boolean;
+  priorities?: string[];
+  /** `next` of the page before. */
+  after?: number;
+  limit?: number;
+}
+
+export interface NativeListPage {
+  packages: NativeTable<
+    | 'name'
+    | 'architecture'
+    | 'version'
+    | 'installed'
+    | 'priority'
+    | 'section'
+    | 'essential'
+    | 'auto'
+  >;
+  /** 0 after the last page. */
+  next: number;
+}
+
+export interface NativeRequest {
+  install?: string[];
+  remove?: string[];
+  purge?: boolean;
+  reinstall?: boolean;
+  autoremove?: boolean;
+  upgrade?: string;
+  recommends?: boolean;
+  allowRemove?: boolean;
+  allowRemoveEssential?: boolean;
+  allowDowngrade?: boolean;
+  allowChangeHeld?: boolean;
+}
+
+export interface NativePlan {
+  packages: NativeTable<
+    | 'name'
+    | 'architecture'
+    | 'version'
+    | 'action'
+    | 'oldVersion'
+    | 'auto'
+    | 'essential'
+    | 'priority'
+    | 'section'
+    | 'size'
+    | 'installedSize'
+    | 'sha256'
+    | 'filename'
+    | 'uri'
+    | 'preDepends'
+  >;
+  operations: NativeTable<'action' | 'name' | 'architecture' | 'version'>;
+  downloadSize: number;
+  installSizeDelta: number;
+  keptBack: NativeTable<'name' | 'architecture'>;
+  noLongerNeeded: NativeTable<'name' | 'architecture'>;
+  madeManual: NativeTable<'name' | 'architecture'>;
+  warnings: NativeMessage[];
+}
+
+export interface NativeAptCache {
+  package(name: string, architecture?: string): NativeJob<NativePackage | null>;
+  list(filter: NativeListFilter): NativeJob<NativeListPage>;
+  solve(request: NativeRequest): NativeJob<NativePlan>;
+  /** `packages`: name, architecture and version of one after the other. */
+  fetch(
+    packages: string[],
+    progress: ((event: never) => void) | undefined,
+  ): NativeJob<NativeTable<'name' | 'architecture' | 'version' | 'path' | 'sha256'>>;
+  warnings(): NativeMessage[];
+  close(): void;
+}
+
+export interface NativeApt {
+  readonly AptContext: {
+    create(options: NativeAptContextOptions): NativeJob<NativeAptContext>;
+  };
+  compareVersions(a: string, b: string): number;
+  readonly buildArchitecture: string;
+}

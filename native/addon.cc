@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "apt/architecture.h"
 #include "apt/binding.h"
 #include "core/addon_data.h"
 #include "deb/deb.h"
@@ -24,6 +25,7 @@ Napi::Object Versions(Napi::Env env) {
                                "." + std::to_string(APT_PKG_RELEASE));
   versions.Set("apt", pkgVersion);
   versions.Set("aptAbi", pkgLibVersion);
+  versions.Set("architecture", apt::BuildArchitecture());
   return versions;
 }
 

@@ -137,6 +137,7 @@ export interface NativeApt {
   readonly AptContext: {
     create(options: NativeAptContextOptions): NativeJob<NativeAptContext>;
   };
+  /** Made by AptContext.open. */
+  readonly AptCache: Record<never, never>;
   compareVersions(a: string, b: string): number;
-  readonly buildArchitecture: string;
 }

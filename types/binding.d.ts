@@ -27,6 +27,8 @@ export interface NativeVersions {
   aptBuilt: string;
   apt: string;
   aptAbi: string;
+  /** Debian's name of the architecture that the addon was built for. */
+  architecture: string;
 }
 
 export interface NativeBinding extends NativeApt, NativeDeb, NativeOstree {

@@ -111,7 +111,7 @@ export class AptContext {
       throw invalidArgType('options', 'of type object', options);
     }
     const directory = checkPath(options.directory, 'options.directory');
-    const architecture = options.architecture ?? binding().buildArchitecture;
+    const architecture = options.architecture ?? binding().versions.architecture;
     checkArchitecture(architecture, 'options.architecture');
     const architectures = [...(options.architectures ?? [])];
     for (const name of architectures) checkArchitecture(name, 'options.architectures');

@@ -369,7 +369,6 @@ void InitApt(Napi::Env env, Napi::Object exports) {
                     info.Env(),
                     apt::CompareVersions(arguments.String(0, "a"), arguments.String(1, "b")));
               }));
-  exports.Set("buildArchitecture", apt::BuildArchitecture());
 }
 
 }  // namespace apt_ostree

@@ -75,7 +75,7 @@ class AptCache : public Wrap<AptCache, AptCacheState> {
   Napi::Value Close(const Napi::CallbackInfo& info);
 };
 
-// Both classes, compareVersions and the name of this machine's architecture.
+// Both classes and compareVersions.
 void InitApt(Napi::Env env, Napi::Object exports);
 
 }  // namespace apt_ostree

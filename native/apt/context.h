@@ -27,8 +27,6 @@ struct ContextOptions {
   std::vector<std::pair<std::string, std::string>> config;
 };
 
-// The name dpkg has for the architecture this addon was built for.
-std::string BuildArchitecture();
 // Whether a caller may set this option: none that runs a program or moves a directory.
 bool AllowedOption(const std::string& name);
 

@@ -112,15 +112,13 @@ class Filler {
   void Copy(int directory, const std::string& checksum, const struct stat& stub,
             const std::string& path) {
     // Names of one file stay names of one file.
-    if (stub.st_nlink > 1) {
-      const auto known = copies_.find(stub.st_ino);
-      if (known != copies_.end()) {
-        const std::string self = "/proc/self/fd/" + std::to_string(known->second.get());
-        if (linkat(AT_FDCWD, self.c_str(), directory, kTemporary, AT_SYMLINK_FOLLOW) != 0) {
-          throw FromErrno(errno, "Linking", path);
-        }
-        return;
+    const auto known = copies_.find(stub.st_ino);
+    if (known != copies_.end()) {
+      const std::string self = "/proc/self/fd/" + std::to_string(known->second.get());
+      if (linkat(AT_FDCWD, self.c_str(), directory, kTemporary, AT_SYMLINK_FOLLOW) != 0) {
+        throw FromErrno(errno, "Linking", path);
       }
+      return;
     }
     GObjectPtr<GInputStream> stream;
     GError* error = nullptr;

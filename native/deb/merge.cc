@@ -85,7 +85,8 @@ Marks MarksOf(int fd, const std::string& path) {
       throw FromErrno(errno, "Reading extended attributes of", path);
     }
     if (!IsOverlayOwn(name)) {
-      marks.xattrs.emplace_back(name, std::move(value));
+      // libostree reads no empty values either, and must find what it would have written.
+      if (!value.empty()) marks.xattrs.emplace_back(name, std::move(value));
       continue;
     }
     const std::string mark = name.substr(name.rfind('.') + 1);

@@ -1,18 +1,27 @@
 /** `apt-ostree/ostree`: libostree. */
 export type { Deployment, KeyFile, KeyFileChanges } from './ostree/deployment.js';
+export { DevinoCache } from './ostree/devino_cache.js';
 export { type EditOwnership, MutableTree, type TreeEdit } from './ostree/mutable_tree.js';
 export {
   type CheckoutOptions,
   type Commit,
+  type Diff,
+  type DiffSide,
+  type FsckOptions,
+  type FsckResult,
   type ObjectType,
+  type PruneOptions,
+  type PullLocalOptions,
   Repo,
   type RepoMode,
 } from './ostree/repo.js';
 export { type DeployOptions, type LockOptions, Sysroot, SysrootLock } from './ostree/sysroot.js';
 export {
+  type ImportOptions,
   Transaction,
   type TransactionStats,
   type TreeChecksums,
+  type WriteArchiveOptions,
   type WriteCommitOptions,
   type WriteDirectoryOptions,
 } from './ostree/transaction.js';

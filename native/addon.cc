@@ -10,6 +10,7 @@
 #include "apt/binding.h"
 #include "core/addon_data.h"
 #include "deb/deb.h"
+#include "ostree/devino_cache.h"
 #include "ostree/mutable_tree.h"
 #include "ostree/repo.h"
 #include "ostree/sysroot.h"
@@ -38,6 +39,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitDeb(env, exports);
   InitLayer(env, exports);
   MutableTree::Init(env, exports);
+  DevinoCache::Init(env, exports);
   Sysroot::Init(env, exports);
   InitApt(env, exports);
   return exports;

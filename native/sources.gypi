@@ -10,6 +10,8 @@
       "native/core/variant.cc",
       "native/ostree/checkout.cc",
       "native/ostree/deployment.cc",
+      "native/ostree/diff.cc",
+      "native/ostree/maintenance.cc",
       "native/ostree/mutable_tree.cc",
       "native/ostree/names.cc",
       "native/ostree/read.cc",

@@ -66,6 +66,49 @@ export interface NativeWriteDirectoryOptions {
   skipXattrs?: boolean;
   canonicalPermissions?: boolean;
   consume?: boolean;
+  devinoCache?: NativeDevinoCache;
+  devinoCanonical?: boolean;
+  /** writeArchive only */
+  createParents?: boolean;
+}
+
+/** Opaque. */
+export type NativeDevinoCache = object;
+
+/** A revision, or a directory on disk. */
+export type NativeDiffSide = string | { directory: string };
+
+/** Paths joined by NUL. */
+export interface NativeDiff {
+  modified: string;
+  removed: string;
+  added: string;
+}
+
+export interface NativeFsckProgress {
+  done: number;
+  total: number;
+}
+
+export interface NativeFsckResult {
+  objects: number;
+  partialCommits: number;
+  errors: { object: string; message: string }[];
+}
+
+export interface NativePruneOptions {
+  refsOnly?: boolean;
+  commitOnly?: boolean;
+  depth?: number;
+  dryRun?: boolean;
+}
+
+export interface NativePullLocalOptions {
+  refs?: string[];
+  remote?: string;
+  untrusted?: boolean;
+  commitOnly?: boolean;
+  depth?: number;
 }
 
 export interface NativeCheckoutOptions {
@@ -78,6 +121,7 @@ export interface NativeCheckoutOptions {
   canonicalDirectories?: boolean;
   whiteouts?: boolean;
   passthroughWhiteouts?: boolean;
+  devinoCache?: NativeDevinoCache;
 }
 
 type EntryListener = ((batch: NativeEntryBatch) => void) | undefined;
@@ -102,11 +146,27 @@ export interface NativeRepo {
     options: NativeWriteDirectoryOptions,
   ): NativeJob<void>;
 
+  writeArchive(
+    path: string,
+    tree: NativeMutableTree,
+    options: NativeWriteDirectoryOptions,
+  ): NativeJob<void>;
+
   list(rev: string, path: string, recursive: boolean, batch: EntryListener): NativeJob<void>;
   stat(rev: string, path: string): NativeJob<NativeTreeEntry>;
   readFile(rev: string, path: string): NativeJob<Buffer>;
   loadCommit(rev: string): NativeJob<NativeCommit>;
   checkout(rev: string, destination: string, options: NativeCheckoutOptions): NativeJob<void>;
+  diff(from: NativeDiffSide, to: NativeDiffSide): NativeJob<NativeDiff>;
+
+  fsck(
+    all: boolean,
+    progress: ((event: NativeFsckProgress) => void) | undefined,
+  ): NativeJob<NativeFsckResult>;
+  prune(options: NativePruneOptions): NativeJob<{ objects: number; pruned: number; bytes: number }>;
+  pullLocal(path: string, options: NativePullLocalOptions): NativeJob<void>;
+  getConfig(): NativeJob<Record<string, Record<string, string>>>;
+  setConfig(changes: Record<string, Record<string, string | null>>): NativeJob<void>;
 }
 
 export interface NativeMutableTree {
@@ -172,6 +232,9 @@ export interface NativeOstree {
   readonly Repo: {
     open(path: string | Buffer): NativeJob<NativeRepo>;
     create(path: string | Buffer, mode: string): NativeJob<NativeRepo>;
+  };
+  readonly DevinoCache: {
+    create(): NativeDevinoCache;
   };
   readonly MutableTree: {
     create(): NativeMutableTree;

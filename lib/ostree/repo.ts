@@ -1,6 +1,7 @@
 import type { NativeRepo } from '../../types/ostree.js';
 import { binding } from '../binding.js';
 import {
+  checkArray,
   checkChecksum,
   checkFunction,
   checkOneOf,
@@ -8,8 +9,10 @@ import {
   checkString,
   type PathLike,
 } from '../checks.js';
-import { AbortError } from '../errors.js';
+import { AbortError, invalidArgType } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
+import type { KeyFile, KeyFileChanges } from './deployment.js';
+import { DevinoCache } from './devino_cache.js';
 import { Transaction, type TransactionStats } from './transaction.js';
 import { collectEntries, type TreeEntry } from './tree_entry.js';
 
@@ -70,6 +73,64 @@ export interface CheckoutOptions extends JobOptions {
   whiteouts?: boolean;
   /** Files named `.ostree-wh.NAME` become overlayfs whiteouts. */
   passthroughWhiteouts?: boolean;
+  /** Filled with what is checked out, for a later import of the directory. */
+  devinoCache?: DevinoCache;
+}
+
+/** One side of a {@link Repo.diff}: a revision, or a directory on disk. */
+export type DiffSide = string | { directory: PathLike };
+
+/** Paths that differ, absolute within the trees. */
+export interface Diff {
+  /** Files with other content, owner, mode or kind; directories with other metadata. */
+  modified: string[];
+  /** Gone; a directory stands for all below it. */
+  removed: string[];
+  /** New; of a directory everything below it too. */
+  added: string[];
+}
+
+export interface FsckOptions extends JobOptions {
+  /** Check every stored object, not only those that commits reach. */
+  all?: boolean;
+  /** Called now and then with the number of objects checked. */
+  onProgress?: (progress: { done: number; total: number }) => void;
+}
+
+export interface FsckResult {
+  /** How many objects were checked. */
+  objects: number;
+  /** Commits that say of themselves that objects are missing; these were not checked. */
+  partialCommits: number;
+  errors: {
+    /** `CHECKSUM.TYPE` */
+    object: string;
+    message: string;
+  }[];
+}
+
+export interface PruneOptions extends JobOptions {
+  /** Keep only what refs reach; otherwise every commit keeps its tree. */
+  refsOnly?: boolean;
+  /** Remove only commit objects. */
+  commitOnly?: boolean;
+  /** With `refsOnly`: how many parents of each ref to keep; -1 for all. @default -1 */
+  depth?: number;
+  /** Only count. */
+  dryRun?: boolean;
+}
+
+export interface PullLocalOptions extends JobOptions {
+  /** Refs or commit checksums. @default all refs of the source that are its own */
+  refs?: readonly string[];
+  /** Store refs as those of this remote. */
+  remote?: string;
+  /** Check the content of every object instead of trusting the source. */
+  untrusted?: boolean;
+  /** Only commit objects, which are partial then. */
+  commitOnly?: boolean;
+  /** How many parents to pull with each commit; -1 for all. @default 0 */
+  depth?: number;
 }
 
 /** An OSTree repository, opened. Close it, or use `await using`. */
@@ -265,7 +326,117 @@ export class Repo {
   async checkout(rev: string, destination: PathLike, options: CheckoutOptions = {}): Promise<void> {
     checkString(rev, 'rev');
     const absolute = checkPath(destination, 'destination');
-    const { signal: _signal, ...native } = options;
-    await runJob('ostree', () => this.#native.checkout(rev, absolute, native), options);
+    const { signal: _signal, devinoCache, ...native } = options;
+    await runJob(
+      'ostree',
+      () =>
+        this.#native.checkout(rev, absolute, {
+          ...native,
+          devinoCache: DevinoCache.native(devinoCache),
+        }),
+      options,
+    );
   }
+
+  /**
+   * What differs between two commits, or a commit and a directory. Two commits are compared by
+   * their checksums alone, which is quick; a directory has to be read.
+   *
+   * @throws `ENOENT`.
+   * @see `ostree_diff_dirs`
+   */
+  async diff(from: DiffSide, to: DiffSide, options?: JobOptions): Promise<Diff> {
+    const [a, b] = [checkSide(from, 'from'), checkSide(to, 'to')];
+    const diff = await runJob('ostree', () => this.#native.diff(a, b), options);
+    const paths = (text: string) => (text === '' ? [] : text.split('\0'));
+    return {
+      modified: paths(diff.modified),
+      removed: paths(diff.removed),
+      added: paths(diff.added),
+    };
+  }
+
+  /**
+   * A commit and its parents, newest first, as far back as the repository has them.
+   *
+   * @throws `ENOENT` where `rev` does not exist.
+   */
+  async *log(rev: string, options?: JobOptions): AsyncGenerator<Commit, void, undefined> {
+    let commit = await this.loadCommit(rev, options);
+    while (true) {
+      yield commit;
+      const { parent } = commit;
+      if (parent === undefined || !(await this.hasObject('commit', parent, options))) return;
+      commit = await this.loadCommit(parent, options);
+    }
+  }
+
+  /**
+   * Reads objects again and compares them with their checksums. Damage is in the result, not
+   * thrown.
+   *
+   * @see `ostree_repo_fsck_object`
+   */
+  async fsck(options: FsckOptions = {}): Promise<FsckResult> {
+    return runJob<FsckResult, { done: number; total: number }>(
+      'ostree',
+      (progress) => this.#native.fsck(options.all ?? false, progress),
+      options,
+      options.onProgress,
+    );
+  }
+
+  /**
+   * Removes objects that nothing reaches.
+   *
+   * @returns `bytes` freed, or with `dryRun` what would be.
+   * @throws `ERR_BUSY` inside a transaction of this object; `ERR_OSTREE_LOCKED` while others write.
+   * @see `ostree_repo_prune`
+   */
+  async prune(
+    options: PruneOptions = {},
+  ): Promise<{ objects: number; pruned: number; bytes: number }> {
+    const { signal: _signal, ...native } = options;
+    return runJob('ostree', () => this.#native.prune(native), options);
+  }
+
+  /**
+   * Copies commits from another repository of this machine, by hard links where modes allow.
+   *
+   * @throws `ENOENT`, `ERR_OSTREE_NOT_A_REPOSITORY`; `ERR_BUSY` inside a transaction of this object.
+   * @see `ostree_repo_pull_with_options`
+   */
+  async pullLocal(source: PathLike, options: PullLocalOptions = {}): Promise<void> {
+    const absolute = checkPath(source, 'source');
+    const { signal: _signal, refs, ...native } = options;
+    if (refs !== undefined) checkArray(refs, 'options.refs');
+    await runJob(
+      'ostree',
+      () => this.#native.pullLocal(absolute, { ...native, ...(refs && { refs: [...refs] }) }),
+      options,
+    );
+  }
+
+  /** The configuration file. @see `ostree_repo_copy_config`, ostree.repo-config(5) */
+  async readConfig(options?: JobOptions): Promise<KeyFile> {
+    return runJob('ostree', () => this.#native.getConfig(), options);
+  }
+
+  /**
+   * Changes the configuration file; keys not named stay. Let no other operation of this object run
+   * meanwhile.
+   *
+   * @see `ostree_repo_write_config`
+   */
+  async writeConfig(changes: KeyFileChanges, options?: JobOptions): Promise<void> {
+    await runJob('ostree', () => this.#native.setConfig(changes), options);
+  }
+}
+
+function checkSide(side: DiffSide, name: string): string | { directory: string } {
+  if (typeof side === 'string') return side;
+  if (typeof side !== 'object' || side === null) {
+    throw invalidArgType(name, 'of type string or an object with a directory', side);
+  }
+  return { directory: checkPath(side.directory, `${name}.directory`) };
 }

@@ -3,6 +3,7 @@ import { checkChecksum, checkPath, checkString, type PathLike } from '../checks.
 import { OstreeError } from '../errors.js';
 import { type JobOptions, runJob } from '../job.js';
 import type { Variant } from '../variant.js';
+import { DevinoCache } from './devino_cache.js';
 import { MutableTree } from './mutable_tree.js';
 
 /** A written directory: its dirtree and its dirmeta object. */
@@ -36,17 +37,30 @@ export interface WriteCommitOptions extends JobOptions {
   timestamp?: Date;
 }
 
-export interface WriteDirectoryOptions extends JobOptions {
-  /** Owner of everything imported. @default as on disk */
+/** How files are read on their way into a tree. */
+export interface ImportOptions extends JobOptions {
+  /** Owner of everything imported. @default as it is there */
   owner?: { uid?: number; gid?: number };
-  /** Absolute paths within the directory to leave out, with what is below them. */
+  /** Absolute paths within the source to leave out, with what is below them. */
   skip?: readonly string[];
   /** Do not store extended attributes. */
   skipXattrs?: boolean;
   /** Owner 0:0, modes reduced to 0755 and 0644; what mode `bare-user-only` needs. */
   canonicalPermissions?: boolean;
+}
+
+export interface WriteDirectoryOptions extends ImportOptions {
   /** Remove the files as they are imported; may rename instead of copying. */
   consume?: boolean;
+  /** The cache of the checkout that the directory is: unchanged files are not read. */
+  devinoCache?: DevinoCache;
+  /** Trust the cache even where metadata differ; what mode `bare-user` needs. */
+  devinoCanonical?: boolean;
+}
+
+export interface WriteArchiveOptions extends ImportOptions {
+  /** Make directories that the archive names no entry for. @default true */
+  createParents?: boolean;
 }
 
 /**
@@ -136,20 +150,53 @@ export class Transaction {
     options: WriteDirectoryOptions = {},
   ): Promise<void> {
     const absolute = checkPath(path, 'path');
-    const { owner, skip, skipXattrs, canonicalPermissions, consume } = options;
+    const { consume, devinoCache, devinoCanonical } = options;
     const repo = this.#use();
     await runJob(
       'ostree',
       () =>
         repo.writeDirectory(absolute, MutableTree.native(tree), {
-          uid: owner?.uid,
-          gid: owner?.gid,
-          skip: skip && [...skip],
-          skipXattrs,
-          canonicalPermissions,
+          ...importOptions(options),
           consume,
+          devinoCanonical,
+          devinoCache: DevinoCache.native(devinoCache),
         }),
       options,
     );
   }
+
+  /**
+   * Imports a tar archive, compressed or not, into a tree, over what the tree has already.
+   *
+   * @see `ostree_repo_write_archive_to_mtree`
+   */
+  async writeArchive(
+    path: PathLike,
+    tree: MutableTree,
+    options: WriteArchiveOptions = {},
+  ): Promise<void> {
+    const absolute = checkPath(path, 'path');
+    const { createParents } = options;
+    const repo = this.#use();
+    await runJob(
+      'ostree',
+      () =>
+        repo.writeArchive(absolute, MutableTree.native(tree), {
+          ...importOptions(options),
+          createParents,
+        }),
+      options,
+    );
+  }
+}
+
+function importOptions(options: ImportOptions) {
+  const { owner, skip, skipXattrs, canonicalPermissions } = options;
+  return {
+    uid: owner?.uid,
+    gid: owner?.gid,
+    skip: skip && [...skip],
+    skipXattrs,
+    canonicalPermissions,
+  };
 }

@@ -5,6 +5,7 @@
 
 #include "core/arguments.h"
 #include "core/error.h"
+#include "ostree/devino_cache.h"
 #include "ostree/names.h"
 #include "ostree/read.h"
 #include "ostree/repo.h"
@@ -24,6 +25,7 @@ struct CheckoutOptions {
   bool force_copy_zero_sized = false;
   bool canonical_directories = false;
   TreePath subpath;
+  std::shared_ptr<DevinoCacheState> devino;
 };
 
 OstreeRepoCheckoutOverwriteMode CheckedOverwrite(const Options& options) {
@@ -52,6 +54,7 @@ CheckoutOptions CheckedOptions(const Options& options, Napi::Env env) {
   checkout.force_copy_zero_sized = options.Bool("forceCopyZeroSized", false);
   checkout.canonical_directories = options.Bool("canonicalDirectories", false);
   if (options.Has("subpath")) checkout.subpath = CheckedTreePath(options.Raw("subpath"), "subpath");
+  checkout.devino = DevinoCache::Optional(env, options.Raw("devinoCache"));
   // libostree answers these two with FALSE and no error.
   if (checkout.force_copy && checkout.hardlinks_only) {
     throw InvalidArgumentValue(env, "forceCopy", "contradicts 'hardlinksOnly'");
@@ -86,6 +89,11 @@ Napi::Value Repo::Checkout(const Napi::CallbackInfo& info) {
     at.force_copy_zerosized = options.force_copy_zero_sized;
     at.bareuseronly_dirs = options.canonical_directories;
     at.subpath = options.subpath.empty() ? nullptr : subpath.c_str();
+    std::unique_lock<std::mutex> devino_lock;
+    if (options.devino) {
+      devino_lock = std::unique_lock<std::mutex>(options.devino->mutex);
+      at.devino_to_csum_cache = options.devino->cache.get();
+    }
     GError* error = nullptr;
     if (!ostree_repo_checkout_at(repo.get(), &at, AT_FDCWD, destination.c_str(), commit.c_str(),
                                  job.cancellable(), &error)) {

@@ -26,23 +26,6 @@ void CheckKeyFileName(Napi::Env env, const std::string& text, const std::string&
   if (bad) throw InvalidArgumentValue(env, name, "has a name that a key file cannot hold");
 }
 
-KeyFileGroups ReadKeyFile(GKeyFile* file) {
-  KeyFileGroups groups;
-  if (file == nullptr) return groups;
-  GStrvPtr names(g_key_file_get_groups(file, nullptr));
-  for (char** group = names.get(); *group != nullptr; ++group) {
-    auto& keys = groups[*group];
-    GStrvPtr key_names(g_key_file_get_keys(file, *group, nullptr, nullptr));
-    for (char** key = key_names.get(); key != nullptr && *key != nullptr; ++key) {
-      GStringPtr value(g_key_file_get_string(file, *group, *key, nullptr));
-      // Not text by the rules of key files: as it stands.
-      if (!value) value.reset(g_key_file_get_value(file, *group, *key, nullptr));
-      keys[*key] = OrEmpty(value.get());
-    }
-  }
-  return groups;
-}
-
 std::vector<std::string> KernelArguments(OstreeDeployment* deployment) {
   std::vector<std::string> result;
   OstreeBootconfigParser* boot = ostree_deployment_get_bootconfig(deployment);
@@ -94,6 +77,23 @@ KeyFileGroups CheckedKeyFile(Napi::Value value, const std::string& name) {
       } else {
         keys[key] = CheckedString(text, name + "." + group + "." + key);
       }
+    }
+  }
+  return groups;
+}
+
+KeyFileGroups ReadKeyFile(GKeyFile* file) {
+  KeyFileGroups groups;
+  if (file == nullptr) return groups;
+  GStrvPtr names(g_key_file_get_groups(file, nullptr));
+  for (char** group = names.get(); *group != nullptr; ++group) {
+    auto& keys = groups[*group];
+    GStrvPtr key_names(g_key_file_get_keys(file, *group, nullptr, nullptr));
+    for (char** key = key_names.get(); key != nullptr && *key != nullptr; ++key) {
+      GStringPtr value(g_key_file_get_string(file, *group, *key, nullptr));
+      // Not text by the rules of key files: as it stands.
+      if (!value) value.reset(g_key_file_get_value(file, *group, *key, nullptr));
+      keys[*key] = OrEmpty(value.get());
     }
   }
   return groups;

@@ -19,6 +19,7 @@ using KeyFileGroups = std::map<std::string, std::map<std::string, std::optional<
 
 // An object of objects of strings (or null). Throws a TypeError where a name could not be written.
 KeyFileGroups CheckedKeyFile(Napi::Value value, const std::string& name);
+KeyFileGroups ReadKeyFile(GKeyFile* file);
 void WriteInto(GKeyFile* file, const KeyFileGroups& groups);
 Napi::Value KeyFileToJs(Napi::Env env, const KeyFileGroups& groups);
 

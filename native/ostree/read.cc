@@ -78,6 +78,28 @@ TreeChecksums RootOf(OstreeRepo* repo, const std::string& commit) {
   return {ChecksumText(contents.get()), ChecksumText(metadata.get())};
 }
 
+void ReadDirectory(OstreeRepo* repo, const std::string& contents,
+                   const std::function<void(const char*, std::string)>& file,
+                   const std::function<void(const char*, TreeChecksums)>& directory) {
+  VariantPtr tree = LoadVariant(repo, OSTREE_OBJECT_TYPE_DIR_TREE, contents);
+  VariantPtr files = VariantPtr::Take(g_variant_get_child_value(tree.get(), 0));
+  VariantPtr directories = VariantPtr::Take(g_variant_get_child_value(tree.get(), 1));
+  const gsize file_count = g_variant_n_children(files.get());
+  for (gsize i = 0; i < file_count; ++i) {
+    const char* name = nullptr;
+    VariantPtr checksum;
+    g_variant_get_child(files.get(), i, "(&s@ay)", &name, checksum.out());
+    file(name, ChecksumText(checksum.get()));
+  }
+  const gsize directory_count = g_variant_n_children(directories.get());
+  for (gsize i = 0; i < directory_count; ++i) {
+    const char* name = nullptr;
+    VariantPtr child, metadata;
+    g_variant_get_child(directories.get(), i, "(&s@ay@ay)", &name, child.out(), metadata.out());
+    directory(name, {ChecksumText(child.get()), ChecksumText(metadata.get())});
+  }
+}
+
 TreeEntry EntryReader::File(std::string path, const std::string& checksum) {
   GObjectPtr<GFileInfo> file;
   GError* error = nullptr;
@@ -127,26 +149,16 @@ TreeEntry EntryReader::Directory(std::string path, const std::string& contents,
 void EntryReader::Walk(const std::string& path, const std::string& contents, bool recursive,
                        const Visit& visit) {
   if (g_cancellable_is_cancelled(cancellable_)) throw Aborted();
-  VariantPtr tree = LoadVariant(repo_, OSTREE_OBJECT_TYPE_DIR_TREE, contents);
-  VariantPtr files = VariantPtr::Take(g_variant_get_child_value(tree.get(), 0));
-  VariantPtr directories = VariantPtr::Take(g_variant_get_child_value(tree.get(), 1));
-  const gsize file_count = g_variant_n_children(files.get());
-  for (gsize i = 0; i < file_count; ++i) {
-    const char* name = nullptr;
-    VariantPtr checksum;
-    g_variant_get_child(files.get(), i, "(&s@ay)", &name, checksum.out());
-    visit(File(ChildPath(path, name), ChecksumText(checksum.get())));
-  }
-  const gsize directory_count = g_variant_n_children(directories.get());
-  for (gsize i = 0; i < directory_count; ++i) {
-    const char* name = nullptr;
-    VariantPtr child, metadata;
-    g_variant_get_child(directories.get(), i, "(&s@ay@ay)", &name, child.out(), metadata.out());
-    const std::string child_path = ChildPath(path, name);
-    const std::string child_contents = ChecksumText(child.get());
-    visit(Directory(child_path, child_contents, ChecksumText(metadata.get())));
-    if (recursive) Walk(child_path, child_contents, true, visit);
-  }
+  ReadDirectory(
+      repo_, contents,
+      [&](const char* name, const std::string& checksum) {
+        visit(File(ChildPath(path, name), checksum));
+      },
+      [&](const char* name, const TreeChecksums& sums) {
+        const std::string child = ChildPath(path, name);
+        visit(Directory(child, sums.contents, sums.metadata));
+        if (recursive) Walk(child, sums.contents, true, visit);
+      });
 }
 
 TreeEntry EntryReader::Find(const TreeChecksums& root, const TreePath& path,

@@ -31,6 +31,11 @@ struct TreeChecksums {
 };
 TreeChecksums RootOf(OstreeRepo* repo, const std::string& commit);
 
+// Calls back for each name in a written directory, sorted.
+void ReadDirectory(OstreeRepo* repo, const std::string& contents,
+                   const std::function<void(const char*, std::string)>& file,
+                   const std::function<void(const char*, TreeChecksums)>& directory);
+
 struct TreeEntry {
   enum class Type { kFile, kDirectory, kSymlink };
   std::string path;

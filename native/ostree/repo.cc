@@ -19,20 +19,6 @@ ToJs Wrapped(GObjectPtr<OstreeRepo> repo) {
   return [state](Napi::Env env) -> Napi::Value { return Repo::Create(env, state); };
 }
 
-// libostree would report the first missing piece of a repository as a plain "no such file".
-void RequireRepository(const std::string& path) {
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0) throw FromErrno(errno, "Opening the repository", path);
-  for (const char* part : {"/config", "/objects"}) {
-    if (stat((path + part).c_str(), &info) == 0) continue;
-    if (errno != ENOENT && errno != ENOTDIR) {
-      throw FromErrno(errno, "Opening the repository", path + part);
-    }
-    throw NativeError("ERR_OSTREE_NOT_A_REPOSITORY", path + " is not an OSTree repository")
-        .Detail("path", path);
-  }
-}
-
 GObjectPtr<OstreeRepo> OpenRepository(const std::string& path, GCancellable* cancellable) {
   RequireRepository(path);
   GError* error = nullptr;
@@ -60,6 +46,19 @@ const char* ModeName(OstreeRepoMode mode) {
 
 }  // namespace
 
+void RequireRepository(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) throw FromErrno(errno, "Opening the repository", path);
+  for (const char* part : {"/config", "/objects"}) {
+    if (stat((path + part).c_str(), &info) == 0) continue;
+    if (errno != ENOENT && errno != ENOTDIR) {
+      throw FromErrno(errno, "Opening the repository", path + part);
+    }
+    throw NativeError("ERR_OSTREE_NOT_A_REPOSITORY", path + " is not an OSTree repository")
+        .Detail("path", path);
+  }
+}
+
 void Repo::Init(Napi::Env env, Napi::Object exports) {
   Define(env, exports,
          {
@@ -78,11 +77,18 @@ void Repo::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&Repo::WriteTree>("writeTree"),
              InstanceMethod<&Repo::WriteCommit>("writeCommit"),
              InstanceMethod<&Repo::WriteDirectory>("writeDirectory"),
+             InstanceMethod<&Repo::WriteArchive>("writeArchive"),
              InstanceMethod<&Repo::List>("list"),
              InstanceMethod<&Repo::Stat>("stat"),
              InstanceMethod<&Repo::ReadFile>("readFile"),
              InstanceMethod<&Repo::LoadCommit>("loadCommit"),
              InstanceMethod<&Repo::Checkout>("checkout"),
+             InstanceMethod<&Repo::Diff>("diff"),
+             InstanceMethod<&Repo::FsckAll>("fsck"),
+             InstanceMethod<&Repo::Prune>("prune"),
+             InstanceMethod<&Repo::PullLocal>("pullLocal"),
+             InstanceMethod<&Repo::GetConfig>("getConfig"),
+             InstanceMethod<&Repo::SetConfig>("setConfig"),
          });
 }
 

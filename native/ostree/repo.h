@@ -5,11 +5,17 @@
 #include <napi.h>
 #include <ostree.h>
 
+#include <string>
+
 #include "core/job.h"
 #include "core/wrap.h"
 #include "ostree/repo_state.h"
 
 namespace apt_ostree {
+
+// Throws ENOENT, or ERR_OSTREE_NOT_A_REPOSITORY: libostree reports the first missing piece of a
+// repository as a plain "no such file".
+void RequireRepository(const std::string& path);
 
 class Repo : public Wrap<Repo, RepoState> {
  public:
@@ -43,6 +49,7 @@ class Repo : public Wrap<Repo, RepoState> {
   Napi::Value WriteTree(const Napi::CallbackInfo& info);
   Napi::Value WriteCommit(const Napi::CallbackInfo& info);
   Napi::Value WriteDirectory(const Napi::CallbackInfo& info);
+  Napi::Value WriteArchive(const Napi::CallbackInfo& info);
 
   Napi::Value List(const Napi::CallbackInfo& info);
   Napi::Value Stat(const Napi::CallbackInfo& info);
@@ -50,6 +57,13 @@ class Repo : public Wrap<Repo, RepoState> {
   Napi::Value LoadCommit(const Napi::CallbackInfo& info);
 
   Napi::Value Checkout(const Napi::CallbackInfo& info);
+  Napi::Value Diff(const Napi::CallbackInfo& info);
+
+  Napi::Value FsckAll(const Napi::CallbackInfo& info);
+  Napi::Value Prune(const Napi::CallbackInfo& info);
+  Napi::Value PullLocal(const Napi::CallbackInfo& info);
+  Napi::Value GetConfig(const Napi::CallbackInfo& info);
+  Napi::Value SetConfig(const Napi::CallbackInfo& info);
 };
 
 }  // namespace apt_ostree

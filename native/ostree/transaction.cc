@@ -7,6 +7,7 @@
 #include "core/arguments.h"
 #include "core/error.h"
 #include "core/variant.h"
+#include "ostree/devino_cache.h"
 #include "ostree/mutable_tree.h"
 #include "ostree/names.h"
 #include "ostree/read.h"
@@ -164,35 +165,86 @@ Napi::Value Repo::WriteCommit(const Napi::CallbackInfo& info) {
       });
 }
 
-Napi::Value Repo::WriteDirectory(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  std::string path = arguments.Path(0, "path");
-  auto tree_state = MutableTree::StateOf(info.Env(), info[1], "tree");
-  const Options options = arguments.Object(2, "options");
+namespace {
+
+// How an import reads files, as JavaScript asked for it.
+struct ImportOptions {
   ImportFilter filter;
-  filter.set_uid = options.Has("uid");
-  filter.set_gid = options.Has("gid");
-  filter.uid = static_cast<uint32_t>(options.Integer("uid", 0, 0, UINT32_MAX));
-  filter.gid = static_cast<uint32_t>(options.Integer("gid", 0, 0, UINT32_MAX));
-  for (std::string& name : options.Strings("skip")) filter.skip.insert(std::move(name));
   int flags = OSTREE_REPO_COMMIT_MODIFIER_FLAGS_NONE;
-  if (options.Bool("skipXattrs", false)) flags |= OSTREE_REPO_COMMIT_MODIFIER_FLAGS_SKIP_XATTRS;
-  if (options.Bool("canonicalPermissions", false)) {
-    flags |= OSTREE_REPO_COMMIT_MODIFIER_FLAGS_CANONICAL_PERMISSIONS;
-  }
-  if (options.Bool("consume", false)) flags |= OSTREE_REPO_COMMIT_MODIFIER_FLAGS_CONSUME;
-  return Start(info, [state = state(), tree_state, path = std::move(path),
-                      filter = std::move(filter), flags](JobContext& job) mutable {
-    const TransactionShare transaction = state->RequireTransaction();
-    const MutableTreeState::Locked tree = tree_state->Lock();
+  std::shared_ptr<DevinoCacheState> devino;
+
+  // Points into this object.
+  ModifierPtr Modifier() {
     const bool filtered = filter.set_uid || filter.set_gid || !filter.skip.empty();
     ModifierPtr modifier(ostree_repo_commit_modifier_new(
         static_cast<OstreeRepoCommitModifierFlags>(flags), filtered ? ImportFilter::Call : nullptr,
         filtered ? &filter : nullptr, nullptr));
+    if (devino) ostree_repo_commit_modifier_set_devino_cache(modifier.get(), devino->cache.get());
+    return modifier;
+  }
+  std::unique_lock<std::mutex> LockDevino() {
+    return devino ? std::unique_lock<std::mutex>(devino->mutex) : std::unique_lock<std::mutex>();
+  }
+};
+
+ImportOptions CheckedImport(const Options& options, Napi::Env env) {
+  ImportOptions import;
+  import.filter.set_uid = options.Has("uid");
+  import.filter.set_gid = options.Has("gid");
+  import.filter.uid = static_cast<uint32_t>(options.Integer("uid", 0, 0, UINT32_MAX));
+  import.filter.gid = static_cast<uint32_t>(options.Integer("gid", 0, 0, UINT32_MAX));
+  for (std::string& name : options.Strings("skip")) import.filter.skip.insert(std::move(name));
+  const auto flag = [&](const char* key, int value) {
+    if (options.Bool(key, false)) import.flags |= value;
+  };
+  flag("skipXattrs", OSTREE_REPO_COMMIT_MODIFIER_FLAGS_SKIP_XATTRS);
+  flag("canonicalPermissions", OSTREE_REPO_COMMIT_MODIFIER_FLAGS_CANONICAL_PERMISSIONS);
+  flag("consume", OSTREE_REPO_COMMIT_MODIFIER_FLAGS_CONSUME);
+  flag("devinoCanonical", OSTREE_REPO_COMMIT_MODIFIER_FLAGS_DEVINO_CANONICAL);
+  import.devino = DevinoCache::Optional(env, options.Raw("devinoCache"));
+  return import;
+}
+
+}  // namespace
+
+Napi::Value Repo::WriteDirectory(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string path = arguments.Path(0, "path");
+  auto tree_state = MutableTree::StateOf(info.Env(), info[1], "tree");
+  ImportOptions import = CheckedImport(arguments.Object(2, "options"), info.Env());
+  return Start(info, [state = state(), tree_state, path = std::move(path),
+                      import = std::move(import)](JobContext& job) mutable {
+    const TransactionShare transaction = state->RequireTransaction();
+    const MutableTreeState::Locked tree = tree_state->Lock();
+    const auto devino_lock = import.LockDevino();
+    const ModifierPtr modifier = import.Modifier();
     GError* error = nullptr;
     if (!ostree_repo_write_dfd_to_mtree(transaction.repo(), AT_FDCWD, path.c_str(), tree.get(),
                                         modifier.get(), job.cancellable(), &error)) {
       throw FromGError(error, "Importing a directory").Detail("path", path);
+    }
+    return Undefined();
+  });
+}
+
+Napi::Value Repo::WriteArchive(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string path = arguments.Path(0, "path");
+  auto tree_state = MutableTree::StateOf(info.Env(), info[1], "tree");
+  const Options options = arguments.Object(2, "options");
+  ImportOptions import = CheckedImport(options, info.Env());
+  const bool create_parents = options.Bool("createParents", true);
+  return Start(info, [state = state(), tree_state, path = std::move(path),
+                      import = std::move(import), create_parents](JobContext& job) mutable {
+    const TransactionShare transaction = state->RequireTransaction();
+    const MutableTreeState::Locked tree = tree_state->Lock();
+    const ModifierPtr modifier = import.Modifier();
+    auto file = GObjectPtr<GFile>::Take(g_file_new_for_path(path.c_str()));
+    GError* error = nullptr;
+    if (!ostree_repo_write_archive_to_mtree(transaction.repo(), file.get(), tree.get(),
+                                            modifier.get(), create_parents, job.cancellable(),
+                                            &error)) {
+      throw FromGError(error, "Importing an archive").Detail("path", path);
     }
     return Undefined();
   });

@@ -215,10 +215,10 @@ async function largestFirst(indexes: number[], debs: readonly CheckedDeb[]): Pro
   return sized.sort((a, b) => b.size - a.size).map(({ index }) => index);
 }
 
-/** The metadata that an import wrote; undefined for another format. */
+/** The metadata that an import wrote; undefined for another format or a commit without its tree. */
 function fromCommit(ref: string, commit: Commit): ImportedDeb | undefined {
-  const { metadata } = commit;
-  if (metadata['apt-ostree.format'] !== kFormat) return undefined;
+  const { metadata, partial } = commit;
+  if (partial || metadata['apt-ostree.format'] !== kFormat) return undefined;
   const value = <T>(key: string) => metadata[`apt-ostree.${key}`] as T;
   const number = (key: string) => Number(value<bigint>(key));
   return {

@@ -39,7 +39,8 @@ std::map<std::string, std::string> ParseControl(const std::string& text) {
     if (line[0] == '#') continue;
     if (line[0] == ' ' || line[0] == '\t') {
       if (value == nullptr) throw Damaged("the control file begins with a continued line");
-      *value += "\n" + Trimmed(line);
+      *value += '\n';
+      *value += Trimmed(line);
       continue;
     }
     const size_t colon = line.find(':');

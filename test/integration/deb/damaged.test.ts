@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
-import { Repo } from 'apt-ostree';
+import type { Repo } from 'apt-ostree';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importDebs } from '../../../lib/compose/import.js';
 import { buildDeb, type Compression } from '../../support/deb.js';
+import { createRepo } from '../../support/repo.js';
 import { run } from '../../support/run.js';
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
 
@@ -14,7 +15,7 @@ const kCompressions: readonly Compression[] = ['xz', 'gzip', 'zstd', 'none'];
 
 beforeAll(async () => {
   work = await temporaryDirectory('damaged');
-  repo = await Repo.create(work.join('repo'), 'bare');
+  repo = await createRepo(work.join('repo'));
   for (const compression of kCompressions) {
     const spec = {
       name: compression,

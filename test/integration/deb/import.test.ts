@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { Repo } from 'apt-ostree';
+import type { Repo } from 'apt-ostree';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type DebFile,
@@ -10,6 +10,7 @@ import {
 } from '../../../lib/compose/import.js';
 import { fillLayer } from '../../../lib/compose/layer.js';
 import { buildStaged, stageNasty } from '../../support/nasty-deb.js';
+import { createRepo } from '../../support/repo.js';
 import { run } from '../../support/run.js';
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
 import { describeTree } from '../../support/tree.js';
@@ -22,7 +23,7 @@ let deb: string;
 
 beforeAll(async () => {
   work = await temporaryDirectory('import');
-  repo = await Repo.create(work.join('repo'), 'bare');
+  repo = await createRepo(work.join('repo'));
   await stageNasty(work.join('nasty'));
   deb = work.join('nasty.deb');
   await buildStaged(work.join('nasty'), deb);
@@ -94,7 +95,7 @@ describe('importDebs', () => {
   });
 
   it('makes the same commit in another repository', async () => {
-    await using other = await Repo.create(work.join('archive'), 'archive');
+    await using other = await createRepo(work.join('archive'), 'archive');
     expect((await importOne({}, other)).commit).toBe((await importOne()).commit);
   });
 

@@ -1,5 +1,15 @@
-import { chmod, chown, link, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { MutableTree, Repo, type TreeChecksums } from 'apt-ostree';
+import {
+  chmod,
+  chown,
+  link,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
+import { MutableTree, type Repo, type TreeChecksums } from 'apt-ostree';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importDebs, writeHollowDebs } from '../../../lib/compose/import.js';
 import {
@@ -10,6 +20,7 @@ import {
   mergeLayer,
 } from '../../../lib/compose/layer.js';
 import { buildDeb } from '../../support/deb.js';
+import { createRepo } from '../../support/repo.js';
 import { run } from '../../support/run.js';
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
 
@@ -18,7 +29,7 @@ let repo: Repo;
 
 beforeAll(async () => {
   work = await temporaryDirectory('layer');
-  repo = await Repo.create(work.join('repo'), 'bare');
+  repo = await createRepo(work.join('repo'));
 });
 
 afterAll(async () => {
@@ -189,6 +200,22 @@ describe('fillLayer', () => {
     await fsck();
   });
 
+  it('copies where it cannot link, and still knows the objects', async () => {
+    // Another file system, as after too many links to one object.
+    const elsewhere = await mkdtemp('/dev/shm/apt-ostree-layer-');
+    try {
+      await run('dpkg-deb', ['-x', hollow, elsewhere]);
+      const filled = await fillLayer(repo, elsewhere);
+      expect(filled).toMatchObject({ filled: 3, copied: 3 });
+      await writeFile(`${elsewhere}/usr/bin/plain`, 'written');
+      const { tree, counts } = await mergeFilled(elsewhere, filled);
+      expect(counts[0]).toMatchObject({ files: 4, reused: 2, hashed: 2 });
+      expect(tree).toEqual(await committed(elsewhere));
+    } finally {
+      await rm(elsewhere, { recursive: true });
+    }
+  });
+
   it('keeps names of one file together when it copies', async () => {
     const directory = await layer('hard');
     await link(`${directory}/usr/bin/plain`, `${directory}/usr/bin/second`);
@@ -228,7 +255,7 @@ describe('fillLayer', () => {
     await mkdir(work.join('lost'));
     await writeFile(work.join('lost/stub'), `apt-ostree-hollow:1:${'0'.repeat(64)}\n`);
     await expect(fillLayer(repo, work.join('lost'))).rejects.toMatchObject({ code: 'ENOENT' });
-    await using archive = await Repo.create(work.join('archive'), 'archive');
+    await using archive = await createRepo(work.join('archive'), 'archive');
     await expect(fillLayer(archive, work.join('lost'))).rejects.toMatchObject({
       code: 'ERR_OSTREE_NOT_SUPPORTED',
     });

@@ -49,6 +49,9 @@ bool CacheFile::Build(bool recommends) {
   ReadPinDir(*policy);
   if (_error->PendingError()) return false;
   auto depcache = std::make_unique<DepCache>(Cache, policy.get());
+  // An action group that stays open, as in apt-get: else each mark ends with a sweep for
+  // packages that nothing needs, over the whole cache.
+  depcache->IncreaseActionGroupLevel();
   // pkgCacheFile deletes both, through their virtual destructors.
   Policy = policy.release();
   DCache = depcache.release();

@@ -1,6 +1,7 @@
 // What a marked cache means: packages, sizes, the order of work, and what is wrong with it.
 #include <apt-pkg/error.h>
 #include <apt-pkg/indexfile.h>
+#include <apt-pkg/orderlist.h>
 #include <apt-pkg/packagemanager.h>
 #include <apt-pkg/pkgrecords.h>
 #include <apt-pkg/sourcelist.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -32,14 +34,21 @@ class OrderRecorder : public pkgPackageManager {
     // A package without a file would wait for the next medium.
     std::fill_n(FileNames, depcache.Head().PackageCount, "recorded");
   }
+  // False with the reasons on the error stack.
+  bool Order() {
+    if (DoInstallPreFork() != Completed || _error->PendingError()) return false;
+    return ConfigureRest();
+  }
   std::vector<Operation> operations;
 
  protected:
   bool Install(PkgIterator package, std::string) override {
+    unpacked_.push_back(package);
     Add("unpack", package, Cache[package].InstVerIter(Cache));
     return true;
   }
   bool Configure(PkgIterator package) override {
+    configured_.insert(package->ID);
     VerIterator version = Cache[package].InstVerIter(Cache);
     Add("configure", package, version.end() ? package.CurrentVer() : version);
     return true;
@@ -55,6 +64,23 @@ class OrderRecorder : public pkgPackageManager {
                           version.end() ? package.Arch() : Text(version.Arch()),
                           version.end() ? "" : version.VerStr()});
   }
+
+  // The library configures what others need at once and leaves the rest to dpkg's
+  // `--configure --pending`; here it gets its place in the order too.
+  bool ConfigureRest() {
+    pkgOrderList rest(&Cache);
+    for (const PkgIterator& package : unpacked_) {
+      if (configured_.count(package->ID) == 0) rest.push_back(package);
+    }
+    if (!rest.OrderConfigure()) return false;
+    for (auto place = rest.begin(); place != rest.end(); ++place) {
+      Configure(PkgIterator(Cache, *place));
+    }
+    return !_error->PendingError();
+  }
+
+  std::vector<PkgIterator> unpacked_;
+  std::set<map_id_t> configured_;
 };
 
 std::vector<Operation> Order(DepCache& depcache, Session& session) {
@@ -63,8 +89,7 @@ std::vector<Operation> Order(DepCache& depcache, Session& session) {
   for (const bool immediate : {true, false}) {
     _error->PushToStack();
     OrderRecorder recorder(depcache, immediate);
-    const bool ordered =
-        recorder.DoInstallPreFork() == pkgPackageManager::Completed && !_error->PendingError();
+    const bool ordered = recorder.Order();
     if (ordered || !immediate) {
       _error->MergeWithStack();
     } else {

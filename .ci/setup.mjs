@@ -45,6 +45,7 @@ const kDebian = {
     gpg: 'signs test archives',
     'gpg-agent': 'signs test archives',
     mmdebstrap: 'reference trees',
+    'libcap2-bin': 'setcap, for layers with file capabilities',
     e2fsprogs: 'chattr, to remove deployments',
     strace: 'shows that an import opens nothing',
     'clang-format': 'format of C++',

@@ -13,6 +13,7 @@
 #include <exception>
 #include <mutex>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <unordered_set>
 #include <utility>
@@ -347,7 +348,12 @@ class Merger {
         std::min<size_t>({pending_.size() / kFilesPerThread,
                           std::max(1u, std::thread::hardware_concurrency()), kMostThreads});
     std::vector<std::thread> helpers;
-    for (size_t i = 1; i < wanted; ++i) helpers.emplace_back(work);
+    helpers.reserve(wanted);
+    try {
+      for (size_t i = 1; i < wanted; ++i) helpers.emplace_back(work);
+    } catch (const std::system_error&) {
+      // No more threads to be had: those that run do the work.
+    }
     work();
     for (std::thread& helper : helpers) helper.join();
     if (failure) std::rethrow_exception(failure);

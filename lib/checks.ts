@@ -52,3 +52,12 @@ export function checkArray(value: unknown, name: string): asserts value is reado
 export function checkFunction(value: unknown, name: string): void {
   if (typeof value !== 'function') throw invalidArgType(name, 'of type function', value);
 }
+
+/** A copy of an array of strings, each checked. */
+export function checkStrings(value: unknown, name: string): string[] {
+  checkArray(value, name);
+  return value.map((entry, index) => {
+    checkString(entry, `${name}[${index}]`);
+    return entry;
+  });
+}

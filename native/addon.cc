@@ -9,6 +9,7 @@
 #include "apt/architecture.h"
 #include "apt/binding.h"
 #include "core/addon_data.h"
+#include "core/files.h"
 #include "deb/deb.h"
 #include "ostree/devino_cache.h"
 #include "ostree/mutable_tree.h"
@@ -35,6 +36,7 @@ Napi::Object Versions(Napi::Env env) {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(std::make_unique<AddonData>(env).release());
   exports.Set("versions", Versions(env));
+  InitFiles(env, exports);
   Repo::Init(env, exports);
   InitDeb(env, exports);
   InitLayer(env, exports);

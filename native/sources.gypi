@@ -4,6 +4,7 @@
       "native/addon.cc",
       "native/core/addon_data.cc",
       "native/core/error.cc",
+      "native/core/files.cc",
       "native/core/executor.cc",
       "native/core/job.cc",
       "native/core/arguments.cc",

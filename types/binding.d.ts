@@ -33,4 +33,8 @@ export interface NativeVersions {
 
 export interface NativeBinding extends NativeApt, NativeDeb, NativeOstree {
   readonly versions: NativeVersions;
+  /** A pipe of two descriptors; the caller closes both. */
+  createPipe(): { read: number; write: number };
+  /** `rm -rf`, without crossing into mounts; a missing path is fine. */
+  removeTree(path: string | Buffer): NativeJob<void>;
 }

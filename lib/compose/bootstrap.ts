@@ -1,0 +1,196 @@
+/**
+ * The first packages of a tree that starts from nothing.
+ *
+ * dpkg runs from a *seed* root, the union of the packages' trees as hardlinks, and unpacks hollow
+ * packages into the new root. No program of the new root can run before its files are filled in,
+ * so preinst scripts are held back: after the fill they run in apt's order, as they would have
+ * on an empty root, then everything is configured.
+ */
+
+import { copyFile, mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { ComposeError } from '../errors.js';
+import type { Repo } from '../ostree/repo.js';
+import {
+  configureCommand,
+  configureSomeCommand,
+  kDebsInside,
+  runDpkg,
+  unpackCommand,
+} from './dpkg.js';
+import type { ComposeListener } from './events.js';
+import { placeFile } from './files.js';
+import { type ImportedDeb, writeHollowDebs } from './import.js';
+import { fillLayer } from './layer.js';
+import type { LayerStack } from './layers.js';
+import { runInSandbox } from './sandbox.js';
+import { writeSkeleton } from './skeleton.js';
+import type { Workspace } from './workspace.js';
+
+/**
+ * Configured first and without regard to dependencies, in this order: scripts of essential
+ * packages count on users, the base directories, awk and debconf, and only these can run before
+ * anything else is configured.
+ */
+const kConfigureFirst = ['base-passwd', 'base-files', 'mawk', 'gawk', 'original-awk', 'debconf'];
+
+export interface BootstrapOptions {
+  repo: Repo;
+  workspace: Workspace;
+  layers: LayerStack;
+  /** In apt's order of unpacking. */
+  packages: readonly ImportedDeb[];
+  architecture: string;
+  foreignArchitectures: readonly string[];
+  environment: Readonly<Record<string, string>>;
+  onEvent?: ComposeListener;
+  signal?: AbortSignal;
+  phase: <T>(name: 'unpack' | 'configure', work: () => Promise<T>) => Promise<T>;
+}
+
+export async function bootstrap(options: BootstrapOptions): Promise<void> {
+  const { workspace, layers, phase } = options;
+  const skeleton = await workspace.directory('skeleton');
+  await writeSkeleton(skeleton, options.architecture, options.foreignArchitectures);
+  layers.push({ directory: skeleton });
+  await phase('unpack', async () => {
+    const seed = await makeSeed(options);
+    await unpack(options, seed);
+  });
+  await phase('configure', () => configure(options));
+}
+
+/** A root in which dpkg can run; only read. */
+async function makeSeed({ repo, workspace, packages, architecture, signal }: BootstrapOptions) {
+  const seed = await workspace.directory('seed');
+  await writeSkeleton(seed, architecture, []);
+  for (const { commit } of packages) {
+    await repo.checkout(commit, seed, { subpath: '/tree', overwrite: 'union-files', signal });
+  }
+  await mkdir(path.join(seed, 'target'));
+  const masters = path.join(seed, 'usr/share/base-passwd');
+  try {
+    await copyFile(path.join(masters, 'passwd.master'), path.join(seed, 'etc/passwd'));
+    await copyFile(path.join(masters, 'group.master'), path.join(seed, 'etc/group'));
+  } catch (error) {
+    throw new ComposeError(
+      'ERR_COMPOSE_LAYOUT',
+      'A tree from nothing needs the package base-passwd, which the sources do not offer.',
+      { package: 'base-passwd', cause: error },
+    );
+  }
+  return seed;
+}
+
+async function unpack(options: BootstrapOptions, seed: string): Promise<void> {
+  const { repo, workspace, layers, packages, signal, onEvent } = options;
+  const debs = await workspace.directory('debs');
+  const files = packages.map((_, index) => `${index}.deb`);
+  await writeHollowDebs(
+    repo,
+    packages.map(({ commit }, index) => ({
+      commit,
+      destination: path.join(debs, files[index] as string),
+    })),
+    { preinst: false, signal },
+  );
+  const run = await layers.nextRun('unpack');
+  await runDpkg({
+    ...run,
+    tools: seed,
+    mountAt: '/target',
+    binds: [{ source: debs, target: kDebsInside }],
+    // Every dependency is in the set; their order is for configuring.
+    command: unpackCommand(files, ['--root=/target', '--force-depends']),
+    environment: options.environment,
+    total: packages.length,
+    onEvent,
+    signal,
+  });
+  const { links } = await fillLayer(repo, run.upper, { signal });
+  layers.push({ directory: run.upper, links });
+}
+
+async function configure(options: BootstrapOptions): Promise<void> {
+  const { repo, layers, packages, environment, onEvent, signal } = options;
+  const run = await layers.nextRun('preinst');
+  await writeFirstUsers(options, run.upper);
+  for (const entry of packages.filter(({ scripts }) => scripts.includes('preinst'))) {
+    const script = await repo.readFile(entry.commit, '/deb/control/preinst');
+    const file = `var/lib/dpkg/info/${infoName(entry)}.preinst`;
+    await placeFile(run.upper, file, script, 0o755);
+  }
+  await runPreinsts(options, run);
+  layers.push({ directory: run.upper });
+
+  const names = new Set(packages.map((entry) => entry.package));
+  const first = kConfigureFirst.filter((name) => names.has(name));
+  const firstRun = await layers.nextRun('configure');
+  await runDpkg({
+    ...firstRun,
+    command: configureSomeCommand(first, ['--force-depends', '--no-triggers']),
+    environment,
+    total: packages.length,
+    onEvent,
+    signal,
+  });
+  layers.push({ directory: firstRun.upper });
+  const rest = await layers.nextRun('configure');
+  await runDpkg({
+    ...rest,
+    command: configureCommand(),
+    environment,
+    total: packages.length,
+    onEvent,
+    signal,
+  });
+  layers.push({ directory: rest.upper });
+}
+
+/** base-passwd and mawk make these when they are configured; preinst scripts need them before. */
+async function writeFirstUsers(options: BootstrapOptions, upper: string): Promise<void> {
+  for (const name of ['passwd', 'group']) {
+    const master = await options.layers.readFile(`usr/share/base-passwd/${name}.master`);
+    await placeFile(upper, `etc/${name}`, master);
+  }
+}
+
+/** Calls each script as dpkg does for a package that was not there before (deb-preinst(5)). */
+async function runPreinsts(
+  { packages, environment, signal, onEvent }: BootstrapOptions,
+  run: Awaited<ReturnType<LayerStack['nextRun']>>,
+): Promise<void> {
+  const scripts = packages.filter(({ scripts }) => scripts.includes('preinst'));
+  const lines = scripts.map(
+    (entry) =>
+      `DPKG_MAINTSCRIPT_PACKAGE=${entry.package} DPKG_MAINTSCRIPT_ARCH=${entry.architecture} /var/lib/dpkg/info/${infoName(entry)}.preinst install || { echo "${entry.package}" >&3; exit 1; }`,
+  );
+  let failed = '';
+  const result = await runInSandbox({
+    ...run,
+    command: ['sh', '-c', ['[ -e /usr/bin/awk ] || ln -s mawk /usr/bin/awk', ...lines].join('\n')],
+    environment: {
+      ...environment,
+      DPKG_ADMINDIR: '/var/lib/dpkg',
+      DPKG_MAINTSCRIPT_NAME: 'preinst',
+      DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT: '1',
+      DPKG_ROOT: '',
+    },
+    onStatus: (line) => {
+      failed = line;
+    },
+    onOutput: onEvent && ((line) => onEvent({ type: 'output', line })),
+    signal,
+  });
+  if (result.exitCode === 0) return;
+  throw new ComposeError(
+    'ERR_COMPOSE_SCRIPT',
+    `${failed}: preinst install ended with status ${result.exitCode}`,
+    { package: failed, output: result.tail },
+  );
+}
+
+/** dpkg names the files of co-installable packages with the architecture. */
+function infoName(entry: ImportedDeb): string {
+  return entry.multiArch === 'same' ? `${entry.package}:${entry.architecture}` : entry.package;
+}

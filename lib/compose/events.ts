@@ -1,0 +1,73 @@
+/** What a composition tells while it runs. */
+
+import type { AptFetchEvent } from '../apt/events.js';
+
+/** The steps of a composition, in order; some are skipped when there is nothing to do. */
+export type ComposePhase =
+  | 'resolve'
+  | 'download'
+  | 'import'
+  | 'assemble'
+  | 'unpack'
+  | 'configure'
+  | 'kernel'
+  | 'merge'
+  | 'commit';
+
+/** A phase began. */
+export interface PhaseStartEvent {
+  type: 'phase-start';
+  phase: ComposePhase;
+}
+
+/** A phase ended; a phase that comes several times (unpack, configure) gives several events. */
+export interface PhaseEndEvent {
+  type: 'phase-end';
+  phase: ComposePhase;
+  /** Wall-clock seconds. */
+  seconds: number;
+  /** CPU seconds of this process and of its children that have ended. */
+  cpuSeconds: number;
+}
+
+/** A package is in the import cache now. */
+export interface ImportEvent {
+  type: 'import';
+  package: string;
+  done: number;
+  total: number;
+  /** True where it was there already. */
+  cached: boolean;
+}
+
+/** dpkg began to work on a package. */
+export interface DpkgEvent {
+  type: 'dpkg';
+  action: 'unpack' | 'configure' | 'trigger' | 'remove' | 'purge';
+  package: string;
+  done: number;
+  total: number;
+}
+
+/** A line that dpkg or a maintainer script printed. */
+export interface OutputEvent {
+  type: 'output';
+  line: string;
+}
+
+/** Something that does not stop the work but that a person should see. */
+export interface WarningEvent {
+  type: 'warning';
+  message: string;
+}
+
+export type ComposeEvent =
+  | PhaseStartEvent
+  | PhaseEndEvent
+  | AptFetchEvent
+  | ImportEvent
+  | DpkgEvent
+  | OutputEvent
+  | WarningEvent;
+
+export type ComposeListener = (event: ComposeEvent) => void;

@@ -1,0 +1,58 @@
+/**
+ * The initramfs of an image: made by the tree's own initramfs-tools, with the hook that Debian
+ * does not ship, which lets it boot an OSTree deployment.
+ */
+
+import { ComposeError } from '../errors.js';
+import { placeFile } from './files.js';
+import { runInSandbox, type SandboxRun } from './sandbox.js';
+
+/** Copies the program that finds the deployment, and the modules for writable overlays. */
+const kHook = `#!/bin/sh
+# Made by apt-ostree: boots OSTree deployments.
+[ "$1" = prereqs ] && exit 0
+. /usr/share/initramfs-tools/hook-functions
+copy_exec /usr/lib/ostree/ostree-prepare-root /usr/lib/ostree
+manual_add_modules overlay
+manual_add_modules erofs
+`;
+
+/**
+ * local-bottom, not init-bottom: there udev has already moved /dev into a root that is not yet
+ * the deployment.
+ */
+const kScript = `#!/bin/sh
+# Made by apt-ostree: turns the mounted root into the deployment named on the kernel line.
+[ "$1" = prereqs ] && exit 0
+grep -q 'ostree=' /proc/cmdline || exit 0
+/usr/lib/ostree/ostree-prepare-root "$rootmnt"
+`;
+
+const kFiles: Readonly<Record<string, string>> = {
+  'usr/share/initramfs-tools/hooks/ostree': kHook,
+  'usr/share/initramfs-tools/scripts/local-bottom/ostree': kScript,
+};
+
+/** Writes the hook into a layer that is merged into the tree, so that a machine can use it too. */
+export async function writeInitramfsHook(layer: string): Promise<void> {
+  for (const [file, content] of Object.entries(kFiles)) {
+    await placeFile(layer, file, content, 0o755);
+  }
+}
+
+/** @throws `ERR_COMPOSE_SCRIPT` with the tool's output. */
+export async function makeInitramfs(
+  run: Omit<SandboxRun, 'command'>,
+  kernel: string,
+): Promise<void> {
+  const result = await runInSandbox({
+    ...run,
+    command: ['mkinitramfs', '-o', `/usr/lib/modules/${kernel}/initramfs.img`, kernel],
+  });
+  if (result.exitCode === 0) return;
+  throw new ComposeError(
+    'ERR_COMPOSE_SCRIPT',
+    `mkinitramfs for ${kernel} ended with status ${result.exitCode}: ${result.tail.split('\n').at(-1) ?? ''}`,
+    { output: result.tail },
+  );
+}

@@ -1,0 +1,68 @@
+/**
+ * The stack of layers that a composition builds up: a base at the bottom, then alternately what
+ * dpkg unpacked and what scripts wrote. A layer that has been run over is never written again,
+ * so a hardlink to a repository object in it is safe.
+ */
+
+import { mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { LayerLinks } from './layer.js';
+import type { SandboxRun } from './sandbox.js';
+import type { Workspace } from './workspace.js';
+
+interface MergedLayer {
+  directory: string;
+  /** Files in it that are hardlinks to objects, with their checksums. */
+  links?: LayerLinks;
+}
+
+export class LayerStack {
+  readonly #workspace: Workspace;
+  /** Lowest first. */
+  readonly #merged: MergedLayer[] = [];
+  readonly #below: readonly string[];
+
+  /**
+   * @param below directories under all layers that are not merged into the tree: the checkout of
+   *   the base and scaffolding; topmost first
+   */
+  constructor(workspace: Workspace, below: readonly string[]) {
+    this.#workspace = workspace;
+    this.#below = below;
+  }
+
+  /** What has to be merged into the tree, lowest first. */
+  get merged(): readonly MergedLayer[] {
+    return this.#merged;
+  }
+
+  /** Every directory, topmost first, as an overlay takes them. */
+  get directories(): string[] {
+    return [...this.#merged.map((layer) => layer.directory).reverse(), ...this.#below];
+  }
+
+  /** Puts a finished layer on top. */
+  push(layer: MergedLayer): void {
+    this.#merged.push(layer);
+  }
+
+  /** A run whose upper directory becomes the next layer once it is pushed. */
+  async nextRun(label: string): Promise<Pick<SandboxRun, 'directory' | 'lower' | 'upper'>> {
+    const directory = await this.#workspace.directory(label);
+    const upper = path.join(directory, 'layer');
+    await mkdir(upper);
+    return { directory, lower: this.directories, upper };
+  }
+
+  /** A file as the topmost layer that has it shows it. For files that no layer deletes. */
+  async readFile(file: string): Promise<Buffer> {
+    for (const directory of this.directories) {
+      try {
+        return await readFile(path.join(directory, file));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
+    throw Object.assign(new Error(`No layer has ${file}`), { code: 'ENOENT', path: file });
+  }
+}

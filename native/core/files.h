@@ -1,0 +1,11 @@
+// File operations that Node lacks or does slowly.
+#pragma once
+
+#include <napi.h>
+
+namespace apt_ostree {
+
+// Registers `createPipe` and `removeTree`.
+void InitFiles(Napi::Env env, Napi::Object exports);
+
+}  // namespace apt_ostree

@@ -4,10 +4,11 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { AptCache } from '../apt/cache.js';
 import type { AptPlan, AptPlanPackage } from '../apt/plan.js';
-import { MutableTree } from '../ostree/mutable-tree.js';
+import type { TreeEdit } from '../ostree/mutable_tree.js';
+import { MutableTree } from '../ostree/mutable_tree.js';
 import type { Repo } from '../ostree/repo.js';
 import type { TransactionStats } from '../ostree/transaction.js';
-import type { TreeEdit } from '../ostree/tree-edit.js';
+import type { TreeEntry } from '../ostree/tree_entry.js';
 import { type Variant, variant } from '../variant.js';
 import { baseCheckout, trimBaseCheckouts } from './base.js';
 import { bootstrap } from './bootstrap.js';
@@ -121,7 +122,7 @@ export class Assembly {
       await this.#apply(layers, second.plan, await this.#obtain(second.cache, second.plan));
       changes.push(...inOrder(second.plan));
     }
-    const tree = await MutableTree.create();
+    const tree = MutableTree.create();
     return this.#finish(layers, tree, changes, {
       'apt-ostree.requests': variant('as', [...request.packages]),
     });
@@ -351,7 +352,7 @@ export class Assembly {
   }
 
   async #kernels(tree: MutableTree): Promise<string[]> {
-    const modules = await tree.list(this.#repo, '/usr/lib/modules', { allowMissing: true });
+    const modules = await listIfPresent(tree, this.#repo, '/usr/lib/modules');
     return modules
       .filter((entry) => entry.type === 'directory')
       .map((entry) => path.basename(entry.path))
@@ -364,11 +365,11 @@ export class Assembly {
     tree: MutableTree,
     kernels: readonly string[],
   ): Promise<void> {
-    const tool = await tree.list(this.#repo, '/usr/sbin/mkinitramfs', { allowMissing: true });
+    const tool = await listIfPresent(tree, this.#repo, '/usr/sbin/mkinitramfs');
     if (tool.length === 0) return;
     for (const kernel of kernels) {
       const image = `/usr/lib/modules/${kernel}/initramfs.img`;
-      const made = await tree.list(this.#repo, image, { allowMissing: true });
+      const made = await listIfPresent(tree, this.#repo, image);
       if (made.length > 0) continue;
       await this.#meter.measure('kernel', async () => {
         const run = await layers.nextRun('initramfs');
@@ -404,14 +405,25 @@ export class Assembly {
     const directory = await this.#workspace.directory('status');
     const status = path.join(directory, 'status');
     await writeFile(status, await readStatus(this.#repo, commit));
-    const states = await this.#repo.list(commit, kAptState, { allowMissing: true });
-    if (!states.some((entry) => entry.path.endsWith('/extended_states'))) return { status };
+    const states = await orMissing(this.#repo.readFile(commit, `${kAptState}/extended_states`));
+    if (states === undefined) return { status };
     const extendedStates = path.join(directory, 'extended_states');
-    await writeFile(
-      extendedStates,
-      await this.#repo.readFile(commit, `${kAptState}/extended_states`),
-    );
+    await writeFile(extendedStates, states);
     return { status, extendedStates };
+  }
+}
+
+/** The entries of a directory that may not be there. */
+async function listIfPresent(tree: MutableTree, repo: Repo, file: string): Promise<TreeEntry[]> {
+  return (await orMissing(tree.list(repo, file))) ?? [];
+}
+
+async function orMissing<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

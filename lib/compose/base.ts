@@ -5,9 +5,10 @@
 
 import { mkdir, readdir, rename, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
+import { removeTree } from '../files.js';
 import type { Repo } from '../ostree/repo.js';
 import { applyToDirectory, kernelVersions, toRoot } from './layout.js';
-import { removeTree, stateDirectory, type Workspace } from './workspace.js';
+import { stateDirectory, type Workspace } from './workspace.js';
 
 /** How many checkouts stay; they cost directories and names, no file content. */
 const kKept = 3;

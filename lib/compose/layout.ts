@@ -9,8 +9,8 @@
 
 import { lstat, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import type { TreeEdit } from '../ostree/tree-edit.js';
-import { removeTree } from './workspace.js';
+import { removeTree } from '../files.js';
+import type { TreeEdit } from '../ostree/mutable_tree.js';
 
 /** Where the content of /var is kept in an image; tmpfiles.d puts it in place (tmpfiles.d(5)). */
 export const kFactoryVar = '/usr/share/factory/var';

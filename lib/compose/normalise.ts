@@ -3,7 +3,8 @@
  * reason.
  */
 
-import type { TreeEdit, TreeEntry } from '../ostree/tree-edit.js';
+import type { TreeEdit } from '../ostree/mutable_tree.js';
+import type { TreeEntry } from '../ostree/tree_entry.js';
 import { kFactoryVar, kTmpfiles } from './layout.js';
 
 /** Paths of the root form that are dropped from every tree. */

@@ -6,18 +6,12 @@
 
 import { mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { binding } from '../binding.js';
-import { runJob } from '../job.js';
+import { removeTree } from '../files.js';
 import type { Repo } from '../ostree/repo.js';
 
 /** libostree reserves `extensions/` for programs that keep data in a repository. */
 export function stateDirectory(repo: Repo): string {
   return path.join(repo.path, 'extensions', 'apt-ostree');
-}
-
-/** `rm -rf` off the main thread. */
-export function removeTree(directory: string): Promise<void> {
-  return runJob('compose', () => binding().removeTree(directory));
 }
 
 export class Workspace {

@@ -80,6 +80,8 @@ const kEnvironment: Readonly<Record<string, string>> = {
   TERM: 'dumb',
 };
 
+const kReadOnlyKernel = ['/proc/sys', '/proc/sysrq-trigger'];
+
 /** `volatile`: the upper layer is scratch space until the commit, so dpkg's syncs are void. */
 const kMountScript = [
   'cd "$1"',
@@ -146,7 +148,7 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
   const status = binding().createPipe();
   const started = binding().createPipe();
   const tail: string[] = [];
-  let insideStarted = false;
+  let commandRan = false;
   let child: ChildProcess;
   try {
     child = spawn('unshare', command(run, lower), {
@@ -163,8 +165,9 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
       run.onOutput?.(line);
     }),
     readLines(status.read, (line) => run.onStatus?.(line)),
-    readLines(started.read, () => {
-      insideStarted = true;
+    readLines(started.read, (line) => {
+      // bubblewrap reports an exit code only for a command that it could start.
+      commandRan ||= line.includes('"exit-code"');
     }),
   ];
   // bubblewrap dies with its parent and its process namespace dies with it.
@@ -177,7 +180,7 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
     });
     await Promise.all(readers);
     if (run.signal?.aborted) throw new AbortError(run.signal.reason);
-    if (!insideStarted) throw unavailable(exitCode, tail);
+    if (!commandRan) throw unavailable(exitCode, tail);
     return { exitCode, tail: tail.join('\n') };
   } finally {
     run.signal?.removeEventListener('abort', kill);
@@ -226,6 +229,8 @@ function command(run: SandboxRun, lower: string): string[] {
     ...(run.tools ? ['--ro-bind', run.tools, '/'] : []),
     ...['--bind', 'root', inside],
     ...['--dev', '/dev', '--proc', '/proc', '--tmpfs', '/run', '--tmpfs', '/tmp'],
+    // These belong to uid 0 whatever its capabilities.
+    ...kReadOnlyKernel.flatMap((file) => ['--ro-bind-try', file, file]),
     ...['--hostname', 'localhost'],
     ...binds.flatMap(({ source, target, writable }) => [
       writable ? '--bind' : '--ro-bind',

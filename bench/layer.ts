@@ -1,0 +1,80 @@
+/** Layering a package on a base, against apt-get in a checkout and `ostree commit`. */
+
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Composer, Repo } from 'apt-ostree';
+import { run } from '../test/support/run.js';
+import type { BenchArchive } from './archive.js';
+import { mmdebstrap } from './base.js';
+import { measure, median, printComparison, printPhases } from './measure.js';
+
+/** A repository whose commit `base` is a plain root with up-to-date lists, as others layer on. */
+async function theirBase(archive: BenchArchive, directory: string): Promise<string> {
+  const repo = path.join(directory, 'layer-their-repo');
+  const tree = path.join(directory, 'layer-tree');
+  await mmdebstrap(archive, tree);
+  const { repository, codename } = archive;
+  await copyFile(repository.keyring, path.join(tree, 'etc/apt/trusted.gpg.d/bench.gpg'));
+  await writeFile(
+    path.join(tree, 'etc/apt/sources.list'),
+    `deb ${repository.url} ${codename} main\n`,
+  );
+  await run('chroot', [tree, 'apt-get', 'update', '-q']);
+  await run('ostree', [`--repo=${repo}`, 'init', '--mode=bare']);
+  await run('ostree', [`--repo=${repo}`, 'commit', '-b', 'base', tree]);
+  return repo;
+}
+
+async function withApt(
+  repo: string,
+  root: string,
+  name: string,
+  checkout: readonly string[],
+  commit: readonly string[],
+): Promise<void> {
+  await run('ostree', [`--repo=${repo}`, 'checkout', ...checkout, 'base', root]);
+  await run('mknod', ['-m', '666', path.join(root, 'dev/null'), 'c', '1', '3']);
+  await run('chroot', [root, 'apt-get', 'install', '-qy', '--no-install-recommends', name], {
+    env: { DEBIAN_FRONTEND: 'noninteractive' },
+  });
+  await rm(path.join(root, 'dev/null'));
+  await run('ostree', [`--repo=${repo}`, 'commit', '-b', 'layered', ...commit, root]);
+}
+
+export async function benchLayer(
+  archive: BenchArchive,
+  directory: string,
+  name: string,
+  rounds: number,
+): Promise<void> {
+  const theirs = await theirBase(archive, directory);
+  const ourRepo = path.join(directory, 'layer-our-repo');
+  await mkdir(ourRepo);
+  await using repo = await Repo.create(ourRepo, 'bare');
+  const composer = new Composer({ repo, sources: archive.repository.source });
+  const base = await composer.compose({ ref: 'base' });
+  const layer = () => composer.layer({ base: base.commit, install: [name], refresh: false });
+  const first = await measure(layer);
+  const copies = [];
+  const links = [];
+  const ours = [];
+  for (let round = 0; round < rounds; round++) {
+    const root = path.join(directory, 'layer-root');
+    await rm(root, { recursive: true, force: true });
+    copies.push(await measure(() => withApt(theirs, root, name, ['--force-copy'], [])));
+    await rm(root, { recursive: true, force: true });
+    links.push(
+      await measure(() =>
+        withApt(theirs, root, name, ['--require-hardlinks'], ['--link-checkout-speedup']),
+      ),
+    );
+    ours.push(await measure(layer));
+  }
+  const sample = median(ours);
+  printComparison(`Layering ${name}`, { name: 'apt-ostree', sample }, [
+    { name: 'apt-ostree, first time on this base', sample: first },
+    { name: '(a) copy checkout + apt-get + commit', sample: median(copies) },
+    { name: '(b) hardlinks + apt-get + link-checkout-speedup', sample: median(links) },
+  ]);
+  printPhases(sample.result.phases);
+}

@@ -15,8 +15,8 @@ export async function benchArchive(
   directory: string,
   extra: readonly string[],
 ): Promise<BenchArchive> {
-  const codename = await hostRelease();
-  const sources = sourcesForRelease(await readSources(), codename);
+  const codename = hostRelease() ?? 'stable';
+  const sources = sourcesForRelease(readSources(), codename);
   const state = path.join(directory, 'archive-apt');
   await using context = await AptContext.create({ directory: state, sources });
   await context.update();

@@ -9,7 +9,7 @@ import { measure, median, printComparison } from './measure.js';
 const kStatus = '/var/lib/dpkg/status';
 
 export async function benchSolve(directory: string, name: string, rounds: number): Promise<void> {
-  const sources = sourcesForRelease(await readSources(), await hostRelease());
+  const sources = sourcesForRelease(readSources(), hostRelease() ?? 'stable');
   const state = path.join(directory, 'apt');
   await mkdir(state, { recursive: true });
   await using context = await AptContext.create({ directory: state, sources, dpkgStatus: kStatus });

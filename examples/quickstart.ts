@@ -66,7 +66,8 @@ async function quickstart(): Promise<void> {
   };
 
   const codename = hostRelease();
-  const sources = sourcesForRelease(await readSources(), codename);
+  if (codename === undefined) throw new Error('This machine does not say which release it runs.');
+  const sources = sourcesForRelease(readSources(), codename);
   const branch = `debian/${codename}/base`;
   const sysrootPath = path.join(directory, 'sysroot');
 

@@ -1,5 +1,12 @@
 /** `apt-ostree`: everything that most programs need. */
 export * from './apt.js';
+export * from './compose.js';
 export * from './errors.js';
+export { removeTree } from './files.js';
 export * from './ostree.js';
+export {
+  type DeploymentStatus,
+  formatStatus,
+  status,
+} from './system/status.js';
 export { type Variant, variant } from './variant.js';

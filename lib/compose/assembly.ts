@@ -2,8 +2,7 @@
 
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { AptCache } from '../apt/cache.js';
-import type { AptPlan, AptPlanPackage } from '../apt/plan.js';
+import type { AptCache, AptPlan, AptPlanPackage } from '../apt/cache.js';
 import type { TreeEdit } from '../ostree/mutable_tree.js';
 import { MutableTree } from '../ostree/mutable_tree.js';
 import type { Repo } from '../ostree/repo.js';
@@ -94,6 +93,7 @@ export class Assembly {
       return { cache, plan: await this.#solveFirst(cache, request.variant) };
     });
     const material = await this.#obtain(first.cache, first.plan);
+    this.#resolver.release();
     const layers = new LayerStack(this.#workspace, [await this.#scaffolding()]);
     await bootstrap({
       repo: this.#repo,
@@ -119,7 +119,9 @@ export class Assembly {
         const plan = await cache.solve({ install: [...request.packages], recommends, signal });
         return { cache, plan };
       });
-      await this.#apply(layers, second.plan, await this.#obtain(second.cache, second.plan));
+      const added = await this.#obtain(second.cache, second.plan);
+      this.#resolver.release();
+      await this.#apply(layers, second.plan, added);
       changes.push(...inOrder(second.plan));
     }
     const tree = MutableTree.create();
@@ -148,6 +150,7 @@ export class Assembly {
       return { cache, plan };
     });
     const material = await this.#obtain(cache, plan);
+    this.#resolver.release();
     const layers = await this.#meter.measure('assemble', async () => {
       const root = await baseCheckout(this.#repo, base, this.#workspace, this.#options.signal);
       return new LayerStack(this.#workspace, [root, await this.#scaffolding()]);
@@ -195,23 +198,29 @@ export class Assembly {
   async #obtain(cache: AptCache, plan: AptPlan): Promise<Material> {
     const { signal, onEvent } = this.#options;
     const wanted = plan.packages.filter(isUnpacked);
-    const known = await findImported(this.#repo, wanted);
-    const missing = wanted.filter((entry) => !known.has(id(entry)) || isReal(entry));
-    const fetched =
-      missing.length === 0
-        ? []
-        : await this.#meter.measure('download', () =>
-            cache.fetch(missing, { signal, onProgress: onEvent }),
-          );
-    const files = new Map(fetched.map((entry) => [id(entry), entry.path]));
-    const imported = await this.#meter.measure('import', () =>
-      importDebs(
-        this.#repo,
-        wanted.map((entry) => ({ ...entry, path: files.get(id(entry)) })),
-        { signal, onProgress: onEvent },
-      ),
-    );
-    return { imported: new Map(imported.map((entry) => [id(entry), entry])), files };
+    const found = await findImported(this.#repo, wanted, { signal });
+    const imported = new Map<string, ImportedDeb>();
+    for (const [index, entry] of wanted.entries()) {
+      const known = found[index];
+      if (known) imported.set(id(entry), known);
+    }
+    const needed = wanted.filter((entry) => !imported.has(id(entry)) || isReal(entry));
+    const files = new Map<string, string>();
+    if (needed.length === 0) return { imported, files };
+    await this.#meter.measure('download', async () => {
+      const fetched = await cache.fetch(needed, { signal, onProgress: onEvent });
+      for (const entry of fetched) files.set(id(entry), entry.path);
+    });
+    const missing = needed
+      .filter((entry) => !imported.has(id(entry)))
+      .map((entry) => ({ ...entry, path: files.get(id(entry)) as string }));
+    await this.#meter.measure('import', async () => {
+      const added = await importDebs(this.#repo, missing, { signal, onProgress: onEvent });
+      for (const [index, entry] of missing.entries()) {
+        imported.set(id(entry), added[index] as ImportedDeb);
+      }
+    });
+    return { imported, files };
   }
 
   async #apply(layers: LayerStack, plan: AptPlan, material: Material): Promise<void> {

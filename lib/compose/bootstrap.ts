@@ -7,7 +7,7 @@
  * on an empty root, then everything is configured.
  */
 
-import { copyFile, mkdir } from 'node:fs/promises';
+import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { ComposeError } from '../errors.js';
 import type { Repo } from '../ostree/repo.js';
@@ -33,6 +33,8 @@ import type { Workspace } from './workspace.js';
  * anything else is configured.
  */
 const kConfigureFirst = ['base-passwd', 'base-files', 'mawk', 'gawk', 'original-awk', 'debconf'];
+
+const kInfo = 'var/lib/dpkg/info';
 
 export interface BootstrapOptions {
   repo: Repo;
@@ -113,14 +115,15 @@ async function unpack(options: BootstrapOptions, seed: string): Promise<void> {
 
 async function configure(options: BootstrapOptions): Promise<void> {
   const { repo, layers, packages, environment, onEvent, signal } = options;
+  const held = await heldBack(options);
   const run = await layers.nextRun('preinst');
   await writeFirstUsers(options, run.upper);
-  for (const entry of packages.filter(({ scripts }) => scripts.includes('preinst'))) {
+  for (const { entry, name } of held) {
     const script = await repo.readFile(entry.commit, '/deb/control/preinst');
-    const file = `var/lib/dpkg/info/${infoName(entry)}.preinst`;
+    const file = `${kInfo}/${name}.preinst`;
     await placeFile(run.upper, file, script, 0o755);
   }
-  await runPreinsts(options, run);
+  await runPreinsts(options, held, run);
   layers.push({ directory: run.upper });
 
   const names = new Set(packages.map((entry) => entry.package));
@@ -157,13 +160,13 @@ async function writeFirstUsers(options: BootstrapOptions, upper: string): Promis
 
 /** Calls each script as dpkg does for a package that was not there before (deb-preinst(5)). */
 async function runPreinsts(
-  { packages, environment, signal, onEvent }: BootstrapOptions,
+  { environment, signal, onEvent }: BootstrapOptions,
+  held: readonly HeldScript[],
   run: Awaited<ReturnType<LayerStack['nextRun']>>,
 ): Promise<void> {
-  const scripts = packages.filter(({ scripts }) => scripts.includes('preinst'));
-  const lines = scripts.map(
-    (entry) =>
-      `DPKG_MAINTSCRIPT_PACKAGE=${entry.package} DPKG_MAINTSCRIPT_ARCH=${entry.architecture} /var/lib/dpkg/info/${infoName(entry)}.preinst install || { echo "${entry.package}" >&3; exit 1; }`,
+  const lines = held.map(
+    ({ entry, name }) =>
+      `DPKG_MAINTSCRIPT_PACKAGE=${entry.package} DPKG_MAINTSCRIPT_ARCH=${entry.architecture} /${kInfo}/${name}.preinst install || { echo "${entry.package}" >&3; exit 1; }`,
   );
   let failed = '';
   const result = await runInSandbox({
@@ -190,7 +193,21 @@ async function runPreinsts(
   );
 }
 
+/** A preinst script that has yet to run, and how dpkg's database names its package. */
+interface HeldScript {
+  entry: ImportedDeb;
+  name: string;
+}
+
 /** dpkg names the files of co-installable packages with the architecture. */
-function infoName(entry: ImportedDeb): string {
-  return entry.multiArch === 'same' ? `${entry.package}:${entry.architecture}` : entry.package;
+async function heldBack({ packages, layers }: BootstrapOptions): Promise<HeldScript[]> {
+  const known = new Set(await readdir(path.join(layers.directories[0] as string, kInfo)));
+  return packages
+    .filter(({ scripts }) => scripts.includes('preinst'))
+    .map((entry) => ({
+      entry,
+      name: known.has(`${entry.package}.list`)
+        ? entry.package
+        : `${entry.package}:${entry.architecture}`,
+    }));
 }

@@ -4,7 +4,6 @@
  */
 
 import path from 'node:path';
-import type { AptSource } from '../apt/sources.js';
 import { checkString, checkStrings } from '../checks.js';
 import { ComposeError, invalidArgType } from '../errors.js';
 import type { JobOptions } from '../job.js';
@@ -85,7 +84,7 @@ export class Composer {
 
   /** Fetches the package lists of all sources. */
   async refresh(options: JobOptions & { onEvent?: ComposeListener } = {}): Promise<void> {
-    await using resolver = await this.#resolver();
+    using resolver = this.#resolver();
     await resolver.update(options);
   }
 
@@ -120,8 +119,8 @@ export class Composer {
     return this.#run(options, (assembly) => assembly.onBase({ base, install, remove }));
   }
 
-  #resolver(): Promise<Resolver> {
-    return Resolver.create(path.join(stateDirectory(this.#repo), 'apt'), this.#sources);
+  #resolver(): Resolver {
+    return new Resolver(path.join(stateDirectory(this.#repo), 'apt'), this.#sources);
   }
 
   async #run(
@@ -137,10 +136,8 @@ export class Composer {
       );
     }
     await using workspace = await Workspace.create(this.#repo);
-    await using resolver = await this.#resolver();
+    using resolver = this.#resolver();
     const meter = new Meter(options.onEvent);
     return work(new Assembly({ repo: this.#repo, workspace, resolver, meter, options }));
   }
 }
-
-export type { AptSource };

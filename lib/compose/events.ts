@@ -1,6 +1,9 @@
 /** What a composition tells while it runs. */
 
-import type { AptFetchEvent } from '../apt/events.js';
+import type { FetchEvent } from '../apt/context.js';
+import type { ImportEvent } from './import.js';
+
+export type { ImportEvent };
 
 /** The steps of a composition, in order; some are skipped when there is nothing to do. */
 export type ComposePhase =
@@ -30,16 +33,6 @@ export interface PhaseEndEvent {
   cpuSeconds: number;
 }
 
-/** A package is in the import cache now. */
-export interface ImportEvent {
-  type: 'import';
-  package: string;
-  done: number;
-  total: number;
-  /** True where it was there already. */
-  cached: boolean;
-}
-
 /** dpkg began to work on a package. */
 export interface DpkgEvent {
   type: 'dpkg';
@@ -64,7 +57,7 @@ export interface WarningEvent {
 export type ComposeEvent =
   | PhaseStartEvent
   | PhaseEndEvent
-  | AptFetchEvent
+  | FetchEvent
   | ImportEvent
   | DpkgEvent
   | OutputEvent

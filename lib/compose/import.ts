@@ -16,14 +16,9 @@ import { ComposeError, invalidArgType, invalidArgValue } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
 import { type Commit, Repo } from '../ostree/repo.js';
 
-/** A package file to import. */
-export interface DebFile {
+/** A package file to import; one with a `sha256` is found again in the cache. */
+export interface DebFile extends PackageIdentity {
   path: PathLike;
-  name: string;
-  version: string;
-  architecture: string;
-  /** What the file must hash to (64 hex digits). Only packages with it are found in the cache. */
-  sha256?: string;
 }
 
 /** A package in the repository. */
@@ -125,15 +120,9 @@ export async function importDebs(
     onProgress?.({ type: 'import', package: name, done, total: wanted.length, cached });
   };
 
-  const refs = await repo.listRefs({ prefix: 'apt-ostree/pkg', signal });
   let missing: number[] = [];
-  for (const [index, deb] of wanted.entries()) {
-    const commit = refs[deb.ref];
-    const known =
-      deb.sha256 !== undefined && commit !== undefined
-        ? fromCommit(deb.ref, await repo.loadCommit(commit, { signal }))
-        : undefined;
-    if (known && known.sha256 === deb.sha256) finished(index, known);
+  for (const [index, known] of (await findImported(repo, wanted, { signal })).entries()) {
+    if (known) finished(index, known);
     else missing.push(index);
   }
   if (missing.length === 0) return results;
@@ -171,13 +160,36 @@ export async function importDebs(
   return results;
 }
 
-interface CheckedDeb {
-  path: string;
+/** Which package, and what its file must hash to. */
+export interface PackageIdentity {
   name: string;
   version: string;
   architecture: string;
   sha256?: string;
-  ref: string;
+}
+
+/** For each package its import, or undefined where the repository lacks one with this SHA-256. */
+export async function findImported(
+  repo: Repo,
+  packages: readonly PackageIdentity[],
+  options: JobOptions = {},
+): Promise<(ImportedDeb | undefined)[]> {
+  const refs = await repo.listRefs({ prefix: 'apt-ostree/pkg', ...options });
+  const found: (ImportedDeb | undefined)[] = [];
+  for (const { name, version, architecture, sha256 } of packages) {
+    const ref = packageRef(name, version, architecture);
+    const commit = refs[ref];
+    const known =
+      sha256 !== undefined && commit !== undefined
+        ? fromCommit(ref, await repo.loadCommit(commit, options))
+        : undefined;
+    found.push(known?.sha256 === sha256 ? known : undefined);
+  }
+  return found;
+}
+
+interface CheckedDeb extends PackageIdentity {
+  path: string;
 }
 
 function checkDeb(deb: DebFile, name: string): CheckedDeb {
@@ -185,8 +197,10 @@ function checkDeb(deb: DebFile, name: string): CheckedDeb {
   const { sha256, version, architecture } = deb;
   if (sha256 !== undefined) checkChecksum(sha256, `${name}.sha256`);
   const path = checkPath(deb.path, `${name}.path`);
-  const ref = packageRef(deb.name, version, architecture);
-  return { path, name: deb.name, version, architecture, sha256, ref };
+  checkString(deb.name, `${name}.name`);
+  checkString(version, `${name}.version`);
+  checkString(architecture, `${name}.architecture`);
+  return { path, name: deb.name, version, architecture, sha256 };
 }
 
 function checkIdentity(wanted: CheckedDeb, deb: ImportedDeb): ImportedDeb {

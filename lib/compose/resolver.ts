@@ -1,9 +1,11 @@
 /** Which packages: lists, solving and fetching for one composer, on any package database. */
 
-import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { AptCache } from '../apt/cache.js';
 import { AptContext } from '../apt/context.js';
 import { type AptSource, formatSources } from '../apt/sources.js';
+import { binding } from '../binding.js';
+import { AbortError } from '../errors.js';
 import type { JobOptions } from '../job.js';
 import type { ComposeListener } from './events.js';
 
@@ -29,22 +31,23 @@ export interface Database {
   extendedStates?: string;
 }
 
+/** How often to look whether another composition has let the package lists go, in milliseconds. */
+const kPoll = 100;
+
+/** One user of the lists at a time; a second composition waits for the first to have its files. */
 export class Resolver {
   readonly #directory: string;
   readonly #sources: PackageSources;
-  readonly #open: { close(): unknown }[] = [];
+  #context: AptContext | undefined;
+  #cache: AptCache | undefined;
 
-  private constructor(directory: string, sources: PackageSources) {
+  constructor(directory: string, sources: PackageSources) {
     this.#directory = directory;
     this.#sources = sources;
   }
 
-  static async create(directory: string, sources: PackageSources): Promise<Resolver> {
-    return new Resolver(directory, sources);
-  }
-
   get architecture(): string {
-    return this.#sources.architecture ?? AptContext.hostArchitecture();
+    return this.#sources.architecture ?? binding().buildArchitecture;
   }
 
   get foreignArchitectures(): readonly string[] {
@@ -58,8 +61,8 @@ export class Resolver {
   }
 
   async update(options: JobOptions & { onEvent?: ComposeListener }): Promise<void> {
-    const context = await this.#context({});
     const { signal, onEvent } = options;
+    const context = await this.#use({}, signal);
     const result = await context.update({ signal, onProgress: onEvent });
     for (const source of result.sources) {
       if (!source.ok) {
@@ -68,32 +71,55 @@ export class Resolver {
     }
   }
 
-  /** A cache over the lists and `database`; closed with the resolver. */
-  async open(database: Database, options: JobOptions): Promise<AptCache> {
-    const context = await this.#context(database);
-    const cache = await context.open({ signal: options.signal });
-    this.#open.push(cache);
-    return cache;
+  /** The cache over the lists and `database`, good until `release` or the next call. */
+  async open(database: Database, { signal }: JobOptions): Promise<AptCache> {
+    const context = await this.#use(database, signal);
+    this.#cache = await context.open({ signal });
+    return this.#cache;
   }
 
-  async #context(database: Database): Promise<AptContext> {
+  /** Lets the lists go. */
+  release(): void {
+    this.#cache?.close();
+    this.#cache = undefined;
+    this.#context?.close();
+    this.#context = undefined;
+  }
+
+  async #use(database: Database, signal: AbortSignal | undefined): Promise<AptContext> {
+    this.release();
     const { sources, keyrings, preferences, aptConfig } = this.#sources;
-    const context = await AptContext.create({
-      directory: path.resolve(this.#directory),
-      dpkgStatus: database.status,
-      extendedStates: database.extendedStates,
-      architecture: this.architecture,
-      architectures: [this.architecture, ...this.foreignArchitectures],
-      sources: typeof sources === 'string' ? sources : [...sources],
-      keyrings: keyrings && [...keyrings],
-      preferences,
-      config: aptConfig,
-    });
-    this.#open.push(context);
-    return context;
+    for (;;) {
+      try {
+        this.#context = await AptContext.create({
+          directory: this.#directory,
+          dpkgStatus: database.status,
+          extendedStates: database.extendedStates,
+          architecture: this.architecture,
+          architectures: [this.architecture, ...this.foreignArchitectures],
+          sources,
+          keyrings,
+          preferences,
+          config: aptConfig,
+          signal,
+        });
+        return this.#context;
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'ERR_APT_LOCKED') throw error;
+        await waitUnlessAborted(signal);
+      }
+    }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const handle of this.#open.reverse()) await handle.close();
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+async function waitUnlessAborted(signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await setTimeout(kPoll, undefined, { signal });
+  } catch {
+    throw new AbortError(signal?.reason);
   }
 }

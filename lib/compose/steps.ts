@@ -3,7 +3,7 @@
  * for configuring, unless a Pre-Depends or a removal forces a cut.
  */
 
-import type { AptPlan, AptPlanPackage } from '../apt/plan.js';
+import type { AptPlan, AptPlanPackage } from '../apt/cache.js';
 
 export type Step =
   | { kind: 'unpack'; packages: readonly AptPlanPackage[] }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { AptPlan, AptPlanPackage } from '../../../lib/apt/plan.js';
+import type { AptPlan, AptPlanPackage } from '../../../lib/apt/cache.js';
 import { planSteps } from '../../../lib/compose/steps.js';
 
 type Shorthand = `${'u' | 'c' | 'r' | 'p'} ${string}`;

@@ -2,7 +2,12 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: { index: 'lib/index.ts', ostree: 'lib/ostree.ts', apt: 'lib/apt.ts' },
+  entry: {
+    index: 'lib/index.ts',
+    ostree: 'lib/ostree.ts',
+    apt: 'lib/apt.ts',
+    compose: 'lib/compose.ts',
+  },
   format: ['esm', 'cjs'],
   dts: true,
   shims: true,

@@ -6,6 +6,7 @@ const alias = [
   { find: /^apt-ostree$/, replacement: lib('index.ts') },
   { find: /^apt-ostree\/ostree$/, replacement: lib('ostree.ts') },
   { find: /^apt-ostree\/apt$/, replacement: lib('apt.ts') },
+  { find: /^apt-ostree\/compose$/, replacement: lib('compose.ts') },
 ];
 
 export default defineConfig({

@@ -74,7 +74,10 @@ async function quickstart(): Promise<void> {
   await mkdir(directory, { recursive: true });
   await using sysroot = await step('Create the sysroot', async () => {
     const sysroot = await Sysroot.initialize(sysrootPath);
-    await sysroot.initStateroot(kStateroot);
+    await sysroot.initStateroot(kStateroot).catch((error: { code?: string }) => {
+      // A run before this one left it; its imported packages are used again.
+      if (error.code !== 'EEXIST') throw error;
+    });
     return sysroot;
   });
   await using repo = await sysroot.repo();
@@ -146,7 +149,10 @@ async function quickstart(): Promise<void> {
     { packages: difference },
   );
 
-  await step('Roll back', () => sysroot.rollback());
+  await step('Roll back', async () => {
+    const previous = sysroot.deployments[1];
+    if (previous) await sysroot.setDefault(previous.id);
+  });
   const after = await status(sysroot);
   report.note(formatStatus(after), { status: after });
 

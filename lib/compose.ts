@@ -1,4 +1,4 @@
-/** Composing and layering trees; part of the main entry. */
+/** `apt-ostree/compose`: from packages to commits. */
 export {
   type CommitOptions,
   type ComposeOptions,

@@ -138,6 +138,7 @@ export class Composer {
     await using workspace = await Workspace.create(this.#repo);
     using resolver = this.#resolver();
     const meter = new Meter(options.onEvent);
-    return work(new Assembly({ repo: this.#repo, workspace, resolver, meter, options }));
+    // Awaited here: the scratch space goes when this function ends.
+    return await work(new Assembly({ repo: this.#repo, workspace, resolver, meter, options }));
   }
 }

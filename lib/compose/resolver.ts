@@ -47,7 +47,7 @@ export class Resolver {
   }
 
   get architecture(): string {
-    return this.#sources.architecture ?? binding().buildArchitecture;
+    return this.#sources.architecture ?? binding().versions.architecture;
   }
 
   get foreignArchitectures(): readonly string[] {

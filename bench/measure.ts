@@ -1,19 +1,12 @@
 /** Wall-clock and CPU time of work in this process and its children, and tables of it. */
 
-import { readFileSync } from 'node:fs';
+import { cpuSeconds } from '../lib/compose/meter.js';
 
 export interface Sample {
   /** Wall-clock seconds. */
   wall: number;
   /** CPU seconds, children included. */
   cpu: number;
-}
-
-/** CPU seconds of this process and of its ended children (proc(5), fields 14 to 17 of stat). */
-function cpuSeconds(): number {
-  const stat = readFileSync('/proc/self/stat', 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0) / 100;
 }
 
 export async function measure<T>(work: () => Promise<T>): Promise<Sample & { result: T }> {

@@ -10,6 +10,7 @@
 #include "apt/binding.h"
 #include "core/addon_data.h"
 #include "core/files.h"
+#include "core/process.h"
 #include "deb/deb.h"
 #include "ostree/devino_cache.h"
 #include "ostree/mutable_tree.h"
@@ -34,9 +35,12 @@ Napi::Object Versions(Napi::Env env) {
 }  // namespace
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  // libostree prints remarks about its clean-ups; standard output belongs to the program.
+  g_set_print_handler([](const char*) {});
   env.SetInstanceData(std::make_unique<AddonData>(env).release());
   exports.Set("versions", Versions(env));
   InitFiles(env, exports);
+  InitProcess(env, exports);
   Repo::Init(env, exports);
   InitDeb(env, exports);
   InitLayer(env, exports);

@@ -7,6 +7,7 @@
       "native/core/files.cc",
       "native/core/executor.cc",
       "native/core/job.cc",
+      "native/core/process.cc",
       "native/core/arguments.cc",
       "native/core/variant.cc",
       "native/ostree/checkout.cc",

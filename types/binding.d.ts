@@ -35,6 +35,16 @@ export interface NativeBinding extends NativeApt, NativeDeb, NativeOstree {
   readonly versions: NativeVersions;
   /** A pipe of two descriptors; the caller closes both. */
   createPipe(): { read: number; write: number };
+  /**
+   * Runs a program and gives its exit code, 128 + N after signal N. The child has exactly these
+   * descriptors, numbered from 0; they are copied. Cancelling kills it.
+   */
+  runProcess(
+    file: string,
+    args: readonly string[],
+    environment: readonly string[],
+    descriptors: readonly number[],
+  ): NativeJob<number>;
   /** `rm -rf`, without crossing into mounts; a missing path is fine. */
   removeTree(path: string | Buffer): NativeJob<void>;
 }

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { ComposeListener, ComposePhase } from './events.js';
+import { sandboxCpuSeconds } from './sandbox.js';
 
 /** One phase of a finished composition. */
 export interface PhaseTime {
@@ -15,12 +16,13 @@ export interface PhaseTime {
 /** Clock ticks per second in /proc; fixed at 100 for user space on Linux (proc(5), sysconf(3)). */
 const kTicks = 100;
 
-/** CPU seconds of this process and of its children that have ended (proc(5), stat). */
+/** CPU seconds of this process, of its children that have ended (proc(5), stat) and of sandboxes. */
 export function cpuSeconds(): number {
   const stat = readFileSync('/proc/self/stat', 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   // utime, stime, cutime, cstime: fields 14 to 17, counted from the first.
-  return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0) / kTicks;
+  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  return ticks / kTicks + sandboxCpuSeconds();
 }
 
 export class Meter {

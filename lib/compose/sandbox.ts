@@ -6,14 +6,14 @@
  * mounted whatever happens to the child or to this process.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, closeSync, constants } from 'node:fs';
-import { mkdir, symlink } from 'node:fs/promises';
+import { mkdir, open, symlink } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { binding } from '../binding.js';
-import { AbortError, ComposeError } from '../errors.js';
+import { ComposeError } from '../errors.js';
+import { runJob } from '../job.js';
 
 /** A directory of the host made visible inside. */
 export interface SandboxBind {
@@ -91,11 +91,26 @@ const kMountScript = [
 ].join('\n');
 
 const kMountFailed = 97;
+const kHostPath = process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * Runs the command and tells the CPU time of its processes. bubblewrap does not wait for them
+ * itself, so they would be missing from this process's own account.
+ */
+const kTimed = '"$@" 5>&-; code=$?; times >&5; exit $code';
+
+let usedCpuSeconds = 0;
+
+/** CPU seconds of everything that ran in sandboxes of this process so far. */
+export function sandboxCpuSeconds(): number {
+  return usedCpuSeconds;
+}
+
 const kTailLines = 40;
 
 /** Looks a program up as the shell does. */
 export function findProgram(name: string): string | undefined {
-  const directories = (process.env.PATH ?? '/usr/bin:/bin').split(':');
+  const directories = kHostPath.split(':');
   for (const directory of [...directories, '/usr/sbin', '/sbin']) {
     const file = path.join(directory, name);
     try {
@@ -142,49 +157,43 @@ export function requireSandbox(): void {
  *   once everything inside is dead after `signal`.
  */
 export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
-  run.signal?.throwIfAborted();
   const lower = await prepare(run);
-  const output = binding().createPipe();
-  const status = binding().createPipe();
-  const started = binding().createPipe();
   const tail: string[] = [];
   let commandRan = false;
-  let child: ChildProcess;
+  const output = pipe((line) => {
+    tail.push(line);
+    if (tail.length > kTailLines) tail.shift();
+    run.onOutput?.(line);
+  });
+  const status = pipe((line) => run.onStatus?.(line));
+  const started = pipe((line) => {
+    // bubblewrap reports an exit code only for a command that it could start.
+    commandRan ||= line.includes('"exit-code"');
+  });
+  const times = pipe((line) => {
+    usedCpuSeconds += parseTimes(line);
+  });
+  const pipes = [output, status, started, times];
+  const nothing = await open('/dev/null');
+  const descriptors = [nothing.fd, output.fd, ...[output, status, started, times].map((p) => p.fd)];
+  let exitCode: number;
   try {
-    child = spawn('unshare', command(run, lower), {
-      stdio: ['ignore', output.write, output.write, status.write, started.write],
-      env: { PATH: process.env.PATH },
-    });
+    // Killed on abort; bubblewrap dies with its parent and its process namespace dies with it.
+    const job = runJob(
+      'compose',
+      () =>
+        binding().runProcess('unshare', command(run, lower), [`PATH=${kHostPath}`], descriptors),
+      { signal: run.signal },
+    );
+    for (const { close } of pipes) close();
+    exitCode = await job;
   } finally {
-    for (const end of [output, status, started]) closeSync(end.write);
+    for (const { close } of pipes) close();
+    await nothing.close();
+    await Promise.all(pipes.map(({ ended }) => ended));
   }
-  const readers = [
-    readLines(output.read, (line) => {
-      tail.push(line);
-      if (tail.length > kTailLines) tail.shift();
-      run.onOutput?.(line);
-    }),
-    readLines(status.read, (line) => run.onStatus?.(line)),
-    readLines(started.read, (line) => {
-      // bubblewrap reports an exit code only for a command that it could start.
-      commandRan ||= line.includes('"exit-code"');
-    }),
-  ];
-  // bubblewrap dies with its parent and its process namespace dies with it.
-  const kill = () => child.kill('SIGKILL');
-  run.signal?.addEventListener('abort', kill, { once: true });
-  try {
-    const exitCode = await new Promise<number>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', (code) => resolve(code ?? -1));
-    });
-    await Promise.all(readers);
-    if (run.signal?.aborted) throw new AbortError(run.signal.reason);
-    if (!commandRan) throw unavailable(exitCode, tail);
-    return { exitCode, tail: tail.join('\n') };
-  } finally {
-    run.signal?.removeEventListener('abort', kill);
-  }
+  if (!commandRan) throw unavailable(exitCode, tail);
+  return { exitCode, tail: tail.join('\n') };
 }
 
 function unavailable(exitCode: number, tail: readonly string[]): ComposeError {
@@ -241,17 +250,36 @@ function command(run: SandboxRun, lower: string): string[] {
     '--clearenv',
     ...Object.entries(environment).flatMap(([key, value]) => ['--setenv', key, value]),
     ...['--chdir', '/', '--json-status-fd', '4', '--'],
-    ...run.command,
+    ...['sh', '-c', kTimed, 'timed', ...run.command],
   ];
 }
 
-/** Ends when the last writer has closed its end. */
-function readLines(fd: number, onLine: (line: string) => void): Promise<void> {
-  const socket = new Socket({ fd, readable: true, writable: false });
+/** The write end of a pipe whose lines go to `onLine`; `ended` when the last writer is gone. */
+function pipe(onLine: (line: string) => void): {
+  fd: number;
+  close: () => void;
+  ended: Promise<void>;
+} {
+  const { read, write } = binding().createPipe();
+  const socket = new Socket({ fd: read, readable: true, writable: false });
   const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
   lines.on('line', onLine);
-  return new Promise((resolve) => {
+  const ended = new Promise<void>((resolve) => {
     lines.once('close', resolve);
     socket.once('error', () => lines.close());
   });
+  let open = true;
+  const close = () => {
+    if (open) closeSync(write);
+    open = false;
+  };
+  return { fd: write, close, ended };
+}
+
+/** The second line of the shell's `times`: its ended children, user and system. */
+function parseTimes(line: string): number {
+  return [...line.matchAll(/(\d+)m([\d.]+)s/g)].reduce(
+    (sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds),
+    0,
+  );
 }

@@ -33,8 +33,7 @@ void ClearImmutable(int fd) {
   }
 }
 
-void RemoveAt(int parent, const char* name, const std::string& path, dev_t device,
-              JobContext& job);
+void RemoveAt(int parent, const char* name, const std::string& path, dev_t device, JobContext& job);
 
 void RemoveContents(UniqueFd fd, const std::string& path, dev_t device, JobContext& job) {
   DirPtr directory(fdopendir(fd.get()));
@@ -73,8 +72,8 @@ void RemoveAt(int parent, const char* name, const std::string& path, dev_t devic
 
 Napi::Value RemoveTree(const Napi::CallbackInfo& info) {
   std::string path = Arguments(info).Path(0, "path");
-  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr,
-                    info.Env().Undefined(), [path = std::move(path)](JobContext& job) {
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
+                    [path = std::move(path)](JobContext& job) {
                       struct stat root;
                       if (lstat(path.c_str(), &root) != 0) {
                         if (errno == ENOENT) return Undefined();

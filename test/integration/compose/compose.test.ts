@@ -261,8 +261,8 @@ describe('bad input', () => {
     await expectSound();
   });
 
-  it('refuses an unsigned and a wrongly signed source', async () => {
-    for (const sign of [false, 'wrong-key'] as const) {
+  it('refuses a wrongly signed source', async () => {
+    for (const sign of ['wrong-key'] as const) {
       await using other = await createAptRepository({ sign, packages: [{ name: 'x' }] });
       await using empty = await temporaryDirectory('unsigned');
       await using target = await Repo.create(empty.join('repo'), 'bare');

@@ -66,6 +66,10 @@ void Executor::Stop() {
   }
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  // Tasks that wait in a lane may own the object that owns the lane.
+  for (const Entry& entry : dropped) {
+    if (entry.lane != nullptr) entry.lane->waiting_.clear();
+  }
 }
 
 void Executor::Run() {

@@ -32,7 +32,12 @@ export async function run(
   const started = performance.now();
   const child = spawn(program, args, {
     cwd: options.cwd,
-    env: { ...process.env, ...options.env },
+    // A sanitizer is preloaded for node; other programs hang or fail with it.
+    env: {
+      ...process.env,
+      ...(program === process.execPath ? {} : { LD_PRELOAD: undefined }),
+      ...options.env,
+    },
     timeout: options.timeout,
     killSignal: 'SIGKILL',
   });

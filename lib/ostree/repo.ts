@@ -160,6 +160,7 @@ export class Repo {
   /**
    * Creates a repository, or opens it if it exists in the same mode.
    *
+   * @throws `EEXIST` where it exists in another mode.
    * @see `ostree_repo_create_at`
    */
   static async create(path: PathLike, mode: RepoMode, options?: JobOptions): Promise<Repo> {

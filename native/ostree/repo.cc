@@ -14,17 +14,20 @@ namespace apt_ostree {
 namespace {
 
 // Hands the JavaScript object of an opened repository to the caller.
-ToJs Wrapped(GObjectPtr<OstreeRepo> repo) {
-  auto state = std::make_shared<RepoState>(std::move(repo));
+ToJs Wrapped(GObjectPtr<OstreeRepo> repo, const std::string& path) {
+  auto state = std::make_shared<RepoState>(std::move(repo), path);
   return [state](Napi::Env env) -> Napi::Value { return Repo::Create(env, state); };
 }
 
 GObjectPtr<OstreeRepo> OpenRepository(const std::string& path, GCancellable* cancellable) {
   RequireRepository(path);
   GError* error = nullptr;
-  auto repo = GObjectPtr<OstreeRepo>::Take(
-      ostree_repo_open_at(AT_FDCWD, path.c_str(), cancellable, &error));
-  if (!repo) throw FromGError(error, "Opening the repository").Detail("path", path);
+  // Not open_at, after which the repository takes /proc/self/fd/N for its path.
+  auto file = GObjectPtr<GFile>::Take(g_file_new_for_path(path.c_str()));
+  auto repo = GObjectPtr<OstreeRepo>::Take(ostree_repo_new(file.get()));
+  if (!ostree_repo_open(repo.get(), cancellable, &error)) {
+    throw FromGError(error, "Opening the repository").Detail("path", path);
+  }
   return repo;
 }
 
@@ -107,7 +110,7 @@ Napi::Value Repo::Open(const Napi::CallbackInfo& info) {
   std::string path = Arguments(info).Path(0, "path");
   return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
                     [path = std::move(path)](JobContext& job) {
-                      return Wrapped(OpenRepository(path, job.cancellable()));
+                      return Wrapped(OpenRepository(path, job.cancellable()), path);
                     });
 }
 
@@ -128,7 +131,15 @@ Napi::Value Repo::CreateRepo(const Napi::CallbackInfo& info) {
                       if (!repo) {
                         throw FromGError(error, "Creating the repository").Detail("path", path);
                       }
-                      return Wrapped(std::move(repo));
+                      repo = OpenRepository(path, job.cancellable());
+                      const OstreeRepoMode found = ostree_repo_get_mode(repo.get());
+                      // libostree leaves an existing repository as it is, whatever its mode.
+                      if (found != mode) {
+                        throw NativeError("EEXIST", std::string("The repository exists in mode ") +
+                                                        ModeName(found))
+                            .Detail("path", path);
+                      }
+                      return Wrapped(std::move(repo), path);
                     });
 }
 

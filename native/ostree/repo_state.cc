@@ -10,11 +10,8 @@ TransactionShare::~TransactionShare() {
   if (--state_->writers_ == 0) state_->writer_left_.notify_all();
 }
 
-RepoState::RepoState(GObjectPtr<OstreeRepo> repo) : repo_(std::move(repo)) {
-  auto file = GObjectPtr<GFile>::Share(ostree_repo_get_path(repo_.get()));
-  GStringPtr path(g_file_get_path(file.get()));
-  path_ = path ? path.get() : "";
-}
+RepoState::RepoState(GObjectPtr<OstreeRepo> repo, std::string path)
+    : repo_(std::move(repo)), path_(std::move(path)) {}
 
 RepoState::~RepoState() {
   // A program that ended inside a transaction: leave no staging directory behind.

@@ -36,7 +36,7 @@ class TransactionShare {
 
 class RepoState {
  public:
-  explicit RepoState(GObjectPtr<OstreeRepo> repo);
+  RepoState(GObjectPtr<OstreeRepo> repo, std::string path);
   ~RepoState();
   RepoState(const RepoState&) = delete;
   RepoState& operator=(const RepoState&) = delete;
@@ -76,7 +76,7 @@ class RepoState {
   Phase phase_ = Phase::kNone;
   size_t writers_ = 0;
   std::shared_ptr<Lane> writes_ = std::make_shared<Lane>();
-  std::string path_;
+  const std::string path_;
 };
 
 }  // namespace apt_ostree

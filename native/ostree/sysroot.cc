@@ -261,7 +261,7 @@ Napi::Value Sysroot::OpenRepo(const Napi::CallbackInfo& info) {
     if (!ostree_repo_open(repo.get(), job.cancellable(), &error)) {
       throw FromGError(error, "Opening the repository").Detail("path", state->path());
     }
-    auto repo_state = std::make_shared<RepoState>(std::move(repo));
+    auto repo_state = std::make_shared<RepoState>(std::move(repo), state->path() + "/ostree/repo");
     return [repo_state](Napi::Env env) -> Napi::Value { return Repo::Create(env, repo_state); };
   });
 }

@@ -155,12 +155,32 @@ class SourceReport {
     const bool release = Contains(text, "does not have a Release file") ||
                          Contains(text, "no longer has a Release file");
     if (!signature && !release) return;
+    bool known = false;
     for (size_t i = 0; i < results_.size(); ++i) {
-      // "The repository 'http://host/debian suite Release' ..." or "GPG error: http://host/...".
-      const std::string named = results_[i].uri + " " + results_[i].suite;
-      if (!Contains(text, (named + " ").c_str()) && !Contains(text, bases_[i].c_str())) continue;
+      // "The repository 'http://host/debian suite Release' ..." with or without the last slash
+      // of the URI, or "GPG error: http://host/debian/dists/suite InRelease: ...".
+      std::string uri = results_[i].uri;
+      const std::string suite = " " + results_[i].suite + " ";
+      bool named = Contains(text, (uri + suite).c_str()) || Contains(text, bases_[i].c_str());
+      while (!uri.empty() && uri.back() == '/') {
+        uri.pop_back();
+        named = named || Contains(text, (uri + suite).c_str());
+      }
+      if (!named) continue;
+      known = true;
       Put(results_[i], signature ? "auth" : "notfound", text);
     }
+    if (known || !signature) return;
+    // A bad signature counts even where the text does not show whose it is.
+    for (SourceResult& result : results_) Put(result, "auth", text);
+  }
+
+  // For a failure that no item and no message explains.
+  void AddUnexplained(const std::string& text) {
+    for (const SourceResult& result : results_) {
+      if (!result.ok) return;
+    }
+    for (SourceResult& result : results_) Put(result, "other", text);
   }
 
   std::vector<SourceResult> Take() { return std::move(results_); }
@@ -305,7 +325,7 @@ UpdateResult Update(Context& context, bool strict, FetchListener& listener) {
     }
     // From here on a cache that is open may find its files replaced.
     context.NextGeneration();
-    AcquireUpdate(fetcher, kPulse, false, true);
+    const bool updated = AcquireUpdate(fetcher, kPulse, false, true);
     if (listener.Cancelled()) throw AbortedFailure();
     SourceReport report(list);
     for (auto item = fetcher.ItemsBegin(); item != fetcher.ItemsEnd(); ++item) {
@@ -313,6 +333,12 @@ UpdateResult Update(Context& context, bool strict, FetchListener& listener) {
     }
     result.warnings = session.TakeMessages();
     for (const Message& message : result.warnings) report.AddMessage(message);
+    const auto error =
+        std::find_if(result.warnings.begin(), result.warnings.end(),
+                     [](const Message& message) { return message.severity == "error"; });
+    if (!updated || error != result.warnings.end()) {
+      report.AddUnexplained(error != result.warnings.end() ? error->text : "The update failed");
+    }
     result.sources = report.Take();
   }
   ThrowForSources(result, strict);

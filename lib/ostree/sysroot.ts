@@ -256,6 +256,29 @@ export class Sysroot {
     });
   }
 
+  /**
+   * Makes the previous deployment the one that boots next: of the booted stateroot the one behind
+   * the booted deployment, or on another sysroot the one behind the first.
+   *
+   * @throws `ENOENT` where there is none.
+   */
+  async rollback(options?: LockOptions): Promise<Deployment> {
+    return this.#change(options, async () => {
+      const current = this.booted ?? this.#deployments[0];
+      const previous = this.#deployments.find(
+        ({ index, stateroot }) =>
+          current !== undefined && index > current.index && stateroot === current.stateroot,
+      );
+      if (!previous) {
+        throw new OstreeError('ENOENT', 'There is no deployment to go back to', {
+          path: this.#path,
+        });
+      }
+      await this.setDefault(previous.id, options);
+      return this.#find(previous.id);
+    });
+  }
+
   /** Takes a deployment off the boot list; {@link cleanup} removes it from disk. @throws `ENOENT`. */
   async undeploy(id: string, options?: LockOptions): Promise<readonly Deployment[]> {
     checkString(id, 'id');

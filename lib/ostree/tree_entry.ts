@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import type { NativeJob } from '../../types/binding.js';
 import type { NativeEntryBatch } from '../../types/ostree.js';
 import { type JobOptions, runJob } from '../job.js';
@@ -23,23 +22,16 @@ export interface TreeEntry {
 const kTypes = ['file', 'directory', 'symlink'] as const;
 const kColumns = 5;
 
-/** Runs a native listing and makes its entries, without holding up the event loop for long. */
+/**
+ * Runs a native listing and makes its entries as they come: reading an entry takes native code many
+ * times longer than making its object, so the event loop has time between the batches.
+ */
 export async function collectEntries(
-  start: (listener: (batch: NativeEntryBatch) => void) => NativeJob<void>,
+  start: (listener: ((batch: NativeEntryBatch) => void) | undefined) => NativeJob<void>,
   options?: JobOptions,
 ): Promise<TreeEntry[]> {
-  const batches: NativeEntryBatch[] = [];
-  await runJob<void, NativeEntryBatch>(
-    'ostree',
-    (listener) => start(listener as (batch: NativeEntryBatch) => void),
-    options,
-    (batch) => batches.push(batch),
-  );
   const entries: TreeEntry[] = [];
-  for (const [index, batch] of batches.entries()) {
-    if (index > 0) await setImmediate();
-    expand(batch, entries);
-  }
+  await runJob<void, NativeEntryBatch>('ostree', start, options, (batch) => expand(batch, entries));
   return entries;
 }
 

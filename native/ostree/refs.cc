@@ -29,32 +29,40 @@ Napi::Value Repo::ResolveRev(const Napi::CallbackInfo& info) {
 
 Napi::Value Repo::ListRefs(const Napi::CallbackInfo& info) {
   std::optional<std::string> prefix;
+  bool remote = false;
   if (!info[0].IsUndefined()) {
-    CheckedRefspec(info[0], "prefix");
     prefix = CheckedString(info[0], "prefix");
+    // "remote:" stands for all refs of a remote, but is no refspec.
+    remote = !prefix->empty() && prefix->back() == ':' &&
+             ostree_validate_remote_name(prefix->substr(0, prefix->size() - 1).c_str(), nullptr);
+    if (!remote) CheckedRefspec(info[0], "prefix");
   }
-  return Start(info, [state = state(), prefix = std::move(prefix)](JobContext& job) -> ToJs {
-    auto repo = state->Use();
-    GHashTablePtr table;
-    GError* error = nullptr;
-    if (!ostree_repo_list_refs_ext(repo.get(), prefix ? prefix->c_str() : nullptr, Out(table),
-                                   OSTREE_REPO_LIST_REFS_EXT_NONE, job.cancellable(), &error)) {
-      throw FromGError(error, "Listing refs").Detail("path", state->path());
-    }
-    // Sorted, so that equal repositories list equally.
-    std::map<std::string, std::string> refs;
-    GHashTableIter iter;
-    gpointer key, value;
-    g_hash_table_iter_init(&iter, table.get());
-    while (g_hash_table_iter_next(&iter, &key, &value)) {
-      refs.emplace(static_cast<const char*>(key), static_cast<const char*>(value));
-    }
-    return [refs = std::move(refs)](Napi::Env env) -> Napi::Value {
-      Napi::Object object = Napi::Object::New(env);
-      for (const auto& [ref, checksum] : refs) object.Set(ref, checksum);
-      return object;
-    };
-  });
+  return Start(
+      info, [state = state(), prefix = std::move(prefix), remote](JobContext& job) -> ToJs {
+        auto repo = state->Use();
+        GHashTablePtr table;
+        GError* error = nullptr;
+        if (!ostree_repo_list_refs_ext(repo.get(), prefix && !remote ? prefix->c_str() : nullptr,
+                                       Out(table), OSTREE_REPO_LIST_REFS_EXT_NONE,
+                                       job.cancellable(), &error)) {
+          throw FromGError(error, "Listing refs").Detail("path", state->path());
+        }
+        // Sorted, so that equal repositories list equally.
+        std::map<std::string, std::string> refs;
+        GHashTableIter iter;
+        gpointer key, value;
+        g_hash_table_iter_init(&iter, table.get());
+        while (g_hash_table_iter_next(&iter, &key, &value)) {
+          // libostree would name the refs of a remote "remote:./ref".
+          if (remote && !g_str_has_prefix(static_cast<const char*>(key), prefix->c_str())) continue;
+          refs.emplace(static_cast<const char*>(key), static_cast<const char*>(value));
+        }
+        return [refs = std::move(refs)](Napi::Env env) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          for (const auto& [ref, checksum] : refs) object.Set(ref, checksum);
+          return object;
+        };
+      });
 }
 
 Napi::Value Repo::SetRef(const Napi::CallbackInfo& info) {

@@ -84,10 +84,9 @@ bool SysrootState::TryLock(GCancellable* cancellable) {
 }
 
 void SysrootState::Unlock() {
-  auto sysroot = Use();
   std::lock_guard<std::mutex> guard(mutex_);
-  if (!std::exchange(locked_, false)) return;
-  ostree_sysroot_unlock(sysroot.get());
+  // Closing has let the lock go already.
+  if (std::exchange(locked_, false)) ostree_sysroot_unlock(sysroot_.get());
 }
 
 void SysrootState::Close() {

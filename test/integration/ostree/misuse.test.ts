@@ -1,6 +1,6 @@
 /** libostree ends the process on misuse; nothing that JavaScript hands in may get that far. */
 
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { MutableTree, Repo, Sysroot } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runModule } from '../../support/child.js';
@@ -111,6 +111,19 @@ describe('Repo', () => {
     ]) {
       await expect(call()).rejects.toMatchObject({ code: 'ERR_CLOSED', path: repo.path });
     }
+  });
+
+  test('opening and closing keeps the number of descriptors', async () => {
+    const descriptors = async () => (await readdir('/proc/self/fd')).length;
+    const cycle = async () => {
+      const handle = await Repo.open(repo.path);
+      await handle.resolveRev('test');
+      handle.close();
+    };
+    await cycle();
+    const before = await descriptors();
+    for (let i = 0; i < 200; i++) await cycle();
+    expect(await descriptors()).toBeLessThanOrEqual(before + 2);
   });
 
   test('closing inside a transaction drops it', async () => {

@@ -344,6 +344,9 @@ describe('upkeep', () => {
     expect(await target.listRefs()).toEqual({ one });
     await target.pullLocal(source.path, { remote: 'origin' });
     expect(Object.keys(await target.listRefs())).toEqual(['one', 'origin:one', 'origin:two']);
+    const ofOrigin = await target.listRefs({ prefix: 'origin:' });
+    expect(Object.keys(ofOrigin)).toEqual(['origin:one', 'origin:two']);
+    expect((await target.fsck({ all: true })).objects).toBe((await target.fsck()).objects);
     expect((await target.fsck()).errors).toEqual([]);
     await expect(target.pullLocal('/etc')).rejects.toMatchObject({
       code: 'ERR_OSTREE_NOT_A_REPOSITORY',

@@ -77,6 +77,8 @@ test('deploy, deploy again, set the default, undeploy, clean up', async () => {
   const status = await ostree('admin', 'status', `--sysroot=${sysroot.path}`);
   expect(status.match(/[0-9a-f]{64}\.\d/g)).toEqual([`${two}.0`, `${one}.0`]);
 
+  expect(await sysroot.rollback()).toMatchObject({ id: first.id, index: 0 });
+  expect(await sysroot.rollback()).toMatchObject({ id: second.id, index: 0 });
   await sysroot.setDefault(first.id);
   expect(sysroot.deployments.map(({ version }) => version)).toEqual(['1', '2']);
   await sysroot.setPinned(first.id, true);
@@ -119,6 +121,7 @@ describe('refuses', () => {
     const deploy = (options: object) =>
       sysroot.deploy({ stateroot: 'debian', rev: 'debian', ...options });
     await expect(deploy({})).rejects.toMatchObject({ code: 'ERR_OSTREE_NO_KERNEL' });
+    await expect(sysroot.rollback()).rejects.toMatchObject({ code: 'ENOENT' });
     await expect(deploy({ rev: 'nothing' })).rejects.toMatchObject({ code: 'ENOENT' });
     await expect(deploy({ stateroot: 'other' })).rejects.toMatchObject({ code: 'ENOENT' });
     await expect(deploy({ stateroot: '../other' })).rejects.toBeInstanceOf(TypeError);
@@ -145,6 +148,16 @@ describe('refuses', () => {
     const waiting = other.lock();
     await lock.release();
     await (await waiting).release();
+  });
+
+  test('a change by two calls at once: one waits for the other', async () => {
+    await Promise.all(['one', 'two', 'three'].map((name) => sysroot.initStateroot(name)));
+    const lock = await sysroot.lock();
+    await sysroot.initStateroot('four');
+    await sysroot.close();
+    await lock.release();
+    await using other = await Sysroot.load(sysroot.path);
+    await (await other.lock({ timeout: 0 })).release();
   });
 
   test('a directory that is none, and calls after close', async () => {

@@ -9,8 +9,14 @@ const alias = [
   { find: /^apt-ostree\/compose$/, replacement: lib('compose.ts') },
 ];
 
+/** Where .ci/run finds the numbers of passed and failed tests. */
+const reports = process.env.APT_OSTREE_TEST_REPORTS;
+
 export default defineConfig({
   test: {
+    reporters: reports
+      ? ['default', ['json', { outputFile: `${reports}/${process.pid}.json` }]]
+      : ['default'],
     projects: [
       {
         resolve: { alias },

@@ -27,7 +27,8 @@ const kDebian = {
     bubblewrap: 'the sandbox of maintainer scripts',
     'debian-archive-keyring': "keys of Debian's archives",
     'ca-certificates': 'archives over HTTPS',
-    'util-linux': 'mount namespaces',
+    'util-linux': 'unshare, for private mounts',
+    mount: 'overlays',
   },
   build: {
     'g++': 'compiles the addon',

@@ -29,6 +29,16 @@ export default defineConfig({
         },
       },
       {
+        // What is published: dist/, built first.
+        test: {
+          name: 'package',
+          pool: 'forks',
+          include: ['test/package/**/*.test.ts'],
+          globalSetup: 'test/support/build.ts',
+          testTimeout: 60_000,
+        },
+      },
+      {
         resolve: { alias },
         // The addon inside worker threads, next to other files of the same process.
         test: {

@@ -74,16 +74,14 @@ describe('with a long job under way', () => {
     await using directory = await temporaryDirectory('exit');
     const child = await slowProgram(
       directory,
-      `import { monitorEventLoopDelay } from 'node:perf_hooks';
-       const delay = monitorEventLoopDelay({ resolution: 5 });
-       await sleep(50);
-       delay.enable();
+      `await sleep(50);
+       const before = performance.eventLoopUtilization();
        await slow(AbortSignal.timeout(1000)).catch(() => {});
-       console.log(delay.percentile(99) / 1e6);`,
+       console.log(performance.eventLoopUtilization(before).utilization);`,
     );
     expect(child.status).toBe(0);
-    // Two cores shared with other tests: the maximum says nothing here.
-    expect(Number(child.stdout)).toBeLessThan(20);
+    // A share of the time, since delays measure the machine's other work too.
+    expect(Number(child.stdout)).toBeLessThan(0.2);
   });
 });
 
@@ -124,57 +122,5 @@ describe('the program', () => {
       { args: [directory.join('repo')], execArgv: ['--expose-gc'] },
     );
     expect(child).toMatchObject({ status: 0, stdout: 'done\n', stderr: '' });
-  });
-});
-
-describe('worker threads', () => {
-  test('terminated again and again with work under way', async () => {
-    await using directory = await temporaryDirectory('exit');
-    const child = await runModule(
-      `import { once } from 'node:events';
-       import { Worker } from 'node:worker_threads';
-       const source = \`
-         import { parentPort, workerData } from 'node:worker_threads';
-         import { MutableTree, Repo } from 'apt-ostree';
-         const repo = await Repo.create(workerData, 'bare-user');
-         for (let i = 0; i < 20; i += 1) repo.listRefs();
-         repo.transaction((transaction) => transaction.writeDirectory('/usr', MutableTree.create()));
-         parentPort.postMessage('begun');\`;
-       for (let round = 0; round < 5; round += 1) {
-         const workers = [0, 1].map((i) => new Worker(source, {
-           eval: true, workerData: process.argv[1] + i,
-         }));
-         await Promise.all(workers.map((worker) => once(worker, 'message')));
-         if (round % 2) await new Promise((resolve) => setTimeout(resolve, 20));
-         const began = performance.now();
-         await Promise.all(workers.map((worker) => worker.terminate()));
-         if (performance.now() - began > 2000) throw new Error('terminate was slow');
-       }
-       console.log('done');`,
-      { args: [directory.join('repo')] },
-    );
-    expect(child).toMatchObject({ status: 0, stdout: 'done\n', stderr: '' });
-    await run('ostree', ['fsck', '--quiet', `--repo=${directory.join('repo0')}`]);
-  });
-
-  test('process.exit() of the main thread while workers work', async () => {
-    await using directory = await temporaryDirectory('exit');
-    const child = await runModule(
-      `import { once } from 'node:events';
-       import { Worker } from 'node:worker_threads';
-       const source = \`
-         import { parentPort, workerData } from 'node:worker_threads';
-         import { MutableTree, Repo } from 'apt-ostree';
-         const repo = await Repo.create(workerData, 'bare-user');
-         repo.transaction((transaction) => transaction.writeDirectory('/usr', MutableTree.create()));
-         parentPort.postMessage('begun');\`;
-       const workers = [0, 1].map((i) => new Worker(source, {
-         eval: true, workerData: process.argv[1] + i,
-       }));
-       await Promise.all(workers.map((worker) => once(worker, 'message')));
-       process.exit(4);`,
-      { args: [directory.join('repo')] },
-    );
-    expect(child).toMatchObject({ status: 4, signal: null, stderr: '' });
   });
 });

@@ -2,17 +2,13 @@
 
 import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { projectRoot } from '../support/child.js';
 import { type RunOptions, run } from '../support/run.js';
 import { type TemporaryDirectory, temporaryDirectory } from '../support/temp.js';
 
 const built = path.join(projectRoot, 'build/Release/apt_ostree.node');
 const prebuilds = `prebuilds/${process.platform}-${process.arch}`;
-
-beforeAll(async () => {
-  await run(process.execPath, ['.ci/setup.mjs', '--dist'], { cwd: projectRoot });
-});
 
 /** The published files without any binary. */
 async function packageCopy(): Promise<TemporaryDirectory> {

@@ -4,14 +4,10 @@ import { mkdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { projectRoot } from '../support/child.js';
 import { run } from '../support/run.js';
 import { temporaryDirectory } from '../support/temp.js';
-
-beforeAll(async () => {
-  await run(process.execPath, ['.ci/setup.mjs', '--dist'], { cwd: projectRoot });
-});
 
 test('publint has nothing to say', async () => {
   const { messages, pkg } = await publint({ pkgDir: projectRoot, strict: true });

@@ -220,14 +220,15 @@ void ThrowForSources(const UpdateResult& result, bool strict) {
     if (worst == nullptr || Weight(source.kind) > Weight(worst->kind)) worst = &source;
   }
   if (worst == nullptr) return;
-  if (alive && !strict && worst->kind != "auth") return;
-  Failure failure(CodeOf(worst->kind), worst->uri + " " + worst->suite + ": " + worst->message);
-  failure.Messages(result.warnings).Detail("uri", worst->uri);
+  // Not a matter of one source.
   for (const Message& message : result.warnings) {
-    if (!Contains(message.text, "No space left on device")) continue;
+    if (!IsDiskFull(message.text)) continue;
     Failure full("ENOSPC", message.text);
     throw full.Messages(result.warnings).Detail("uri", worst->uri);
   }
+  if (alive && !strict && worst->kind != "auth") return;
+  Failure failure(CodeOf(worst->kind), worst->uri + " " + worst->suite + ": " + worst->message);
+  failure.Messages(result.warnings).Detail("uri", worst->uri);
   throw failure;
 }
 
@@ -295,7 +296,7 @@ void CheckSpace(const std::string& directory, uint64_t needed) {
   const char* code = "ERR_APT_FAILED";
   if (DamagedText(text) || item.Status == pkgAcquire::Item::StatAuthError) {
     code = "ERR_APT_HASH_MISMATCH";
-  } else if (Contains(text, "No space left on device")) {
+  } else if (IsDiskFull(text)) {
     code = "ENOSPC";
   } else if (item.Status == pkgAcquire::Item::StatTransientNetworkError || Contains(text, "404") ||
              Contains(uri, "http")) {

@@ -104,6 +104,10 @@ Failure SystemFailure(int error_number, const std::string& what, const std::stri
   return failure;
 }
 
+bool IsDiskFull(const std::string& text) {
+  return text.find("No space left on device") != std::string::npos;
+}
+
 Session::Session(Configuration& configuration) : configuration_(configuration), previous_(nullptr) {
   OwnFileSystemContext();
   Library().Enter();
@@ -175,7 +179,7 @@ Failure Session::MakeFailure(const std::string& code, const std::string& what) {
     text += ": " + message.text;
     break;
   }
-  Failure failure(code, text);
+  Failure failure(IsDiskFull(text) ? "ENOSPC" : code, text);
   failure.Messages(std::move(messages));
   return failure;
 }

@@ -39,6 +39,9 @@ class Session {
   Configuration* previous_;
 };
 
+// Whether a message of the library tells of a full disk: it has no codes, but its locale is C.
+bool IsDiskFull(const std::string& text);
+
 // Closes a cache in some later session: its destructor uses the library's globals, so the
 // collector's thread must not run it.
 void CloseLater(std::unique_ptr<pkgCacheFile> cache);

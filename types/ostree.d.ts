@@ -217,6 +217,7 @@ export interface NativeSysroot {
   deploy(options: NativeDeployOptions): NativeJob<{ id: string; deployments: NativeDeployment[] }>;
   writeDeployments(ids: string[]): NativeJob<NativeDeployment[]>;
   setPinned(id: string, pinned: boolean): NativeJob<NativeDeployment[]>;
+  setMutable(id: string, mutable: boolean): NativeJob<NativeDeployment[]>;
   setOrigin(
     id: string,
     changes: Record<string, Record<string, string | null>>,

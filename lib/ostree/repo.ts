@@ -245,7 +245,8 @@ export class Repo {
   /**
    * Runs `write` inside a transaction: commits it when the function returns, drops it when the
    * function throws or the signal aborts. A repository object has one transaction at a time; open
-   * the repository once more for a second one beside it.
+   * the repository once more for a second one beside it. What a dropped transaction wrote is not
+   * visible, but stays in the repository's `tmp`, where the next transaction takes it up.
    *
    * @throws `ERR_BUSY` while another transaction of this object is open.
    * @see `ostree_repo_prepare_transaction`, `ostree_repo_commit_transaction`

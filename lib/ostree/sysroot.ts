@@ -303,6 +303,22 @@ export class Sysroot {
   }
 
   /**
+   * Takes the immutable flag off the root directory of a deployment, so that it can be removed like
+   * any directory, or sets it again. libostree sets it on every deploy, unless the environment
+   * has `OSTREE_SYSROOT_DEBUG=mutable-deployments`.
+   *
+   * @see `ostree_sysroot_deployment_set_mutable`
+   */
+  async setMutable(id: string, mutable: boolean, options?: LockOptions): Promise<void> {
+    checkString(id, 'id');
+    await this.#change(options, async () => {
+      this.#deployments = toDeployments(
+        await runJob('ostree', () => this.#native.setMutable(id, mutable), options),
+      );
+    });
+  }
+
+  /**
    * Changes keys of a deployment's origin file; all others stay as they are.
    *
    * @see `ostree_sysroot_write_origin_file`

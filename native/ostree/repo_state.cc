@@ -14,7 +14,7 @@ RepoState::RepoState(GObjectPtr<OstreeRepo> repo, std::string path)
     : repo_(std::move(repo)), path_(std::move(path)) {}
 
 RepoState::~RepoState() {
-  // A program that ended inside a transaction: leave no staging directory behind.
+  // Dropped inside a transaction: others must not find its locks held.
   if (transaction_repo_) {
     GError* error = nullptr;
     ostree_repo_abort_transaction(transaction_repo_.get(), nullptr, &error);

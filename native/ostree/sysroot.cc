@@ -198,6 +198,7 @@ void Sysroot::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&Sysroot::Deploy>("deploy"),
              InstanceMethod<&Sysroot::WriteDeployments>("writeDeployments"),
              InstanceMethod<&Sysroot::SetPinned>("setPinned"),
+             InstanceMethod<&Sysroot::SetMutable>("setMutable"),
              InstanceMethod<&Sysroot::SetOrigin>("setOrigin"),
              InstanceMethod<&Sysroot::SetKernelArguments>("setKernelArguments"),
              InstanceMethod<&Sysroot::Cleanup>("cleanup"),
@@ -347,6 +348,22 @@ Napi::Value Sysroot::SetPinned(const Napi::CallbackInfo& info) {
       throw FromGError(error, "Pinning a deployment").Detail("ref", id);
     }
     state->Load(job.cancellable());
+    return Snapshot(sysroot.get());
+  });
+}
+
+Napi::Value Sysroot::SetMutable(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string id = arguments.String(0, "id");
+  const bool is_mutable = arguments.Bool(1, "mutable");
+  return Start(info, [state = state(), id = std::move(id), is_mutable](JobContext& job) {
+    auto sysroot = state->UseLocked();
+    auto deployment = FindDeployment(sysroot.get(), id);
+    GError* error = nullptr;
+    if (!ostree_sysroot_deployment_set_mutable(sysroot.get(), deployment.get(), is_mutable,
+                                               job.cancellable(), &error)) {
+      throw FromGError(error, "Changing whether a deployment is mutable").Detail("ref", id);
+    }
     return Snapshot(sysroot.get());
   });
 }

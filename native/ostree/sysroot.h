@@ -62,6 +62,7 @@ class Sysroot : public Wrap<Sysroot, SysrootState> {
   Napi::Value Deploy(const Napi::CallbackInfo& info);
   Napi::Value WriteDeployments(const Napi::CallbackInfo& info);
   Napi::Value SetPinned(const Napi::CallbackInfo& info);
+  Napi::Value SetMutable(const Napi::CallbackInfo& info);
   Napi::Value SetOrigin(const Napi::CallbackInfo& info);
   Napi::Value SetKernelArguments(const Napi::CallbackInfo& info);
   Napi::Value Cleanup(const Napi::CallbackInfo& info);

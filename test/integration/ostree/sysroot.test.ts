@@ -87,6 +87,13 @@ test('deploy, deploy again, set the default, undeploy, clean up', async () => {
   const entry = await readFile(`${sysroot.path}/boot/loader/entries/ostree-2-debian.conf`, 'utf8');
   expect(entry).toMatch(/^options ro ostree=/m);
 
+  const isImmutable = async () =>
+    (await run('lsattr', ['-d', first.path])).stdout.split(' ')[0]?.includes('i');
+  await sysroot.setMutable(first.id, false);
+  expect(await isImmutable()).toBe(true);
+  await sysroot.setMutable(first.id, true);
+  expect(await isImmutable()).toBe(false);
+
   await sysroot.undeploy(second.id);
   await sysroot.cleanup();
   expect(sysroot.deployments).toHaveLength(1);

@@ -1,6 +1,6 @@
 /** Layering a package on a base, against apt-get in a checkout and `ostree commit`. */
 
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Composer, Repo } from 'apt-ostree';
 import { run } from '../test/support/run.js';
@@ -13,12 +13,11 @@ async function theirBase(archive: BenchArchive, directory: string): Promise<stri
   const repo = path.join(directory, 'layer-their-repo');
   const tree = path.join(directory, 'layer-tree');
   await mmdebstrap(archive, tree);
-  const { repository, codename } = archive;
-  await copyFile(repository.keyring, path.join(tree, 'etc/apt/trusted.gpg.d/bench.gpg'));
-  await writeFile(
-    path.join(tree, 'etc/apt/sources.list'),
-    `deb ${repository.url} ${codename} main\n`,
-  );
+  const { repository } = archive;
+  // mmdebstrap has copied the sources; the key they name must be inside too.
+  const key = path.join(tree, repository.keyring);
+  await mkdir(path.dirname(key), { recursive: true });
+  await copyFile(repository.keyring, key);
   await run('chroot', [tree, 'apt-get', 'update', '-q']);
   await run('ostree', [`--repo=${repo}`, 'init', '--mode=bare']);
   await run('ostree', [`--repo=${repo}`, 'commit', '-b', 'base', tree]);

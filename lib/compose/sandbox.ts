@@ -82,10 +82,13 @@ const kEnvironment: Readonly<Record<string, string>> = {
 
 const kReadOnlyKernel = ['/proc/sys', '/proc/sysrq-trigger'];
 
-/** `volatile`: the upper layer is scratch space until the commit, so dpkg's syncs are void. */
+/**
+ * `volatile`: the upper layer is scratch space until the commit, so dpkg's syncs are void. The
+ * other two keep whole files and directories in it, which is what merging reads.
+ */
 const kMountScript = [
   'cd "$1"',
-  'mount -t overlay apt-ostree -o "lowerdir=$2,upperdir=upper,workdir=work,volatile" root || exit 97',
+  'mount -t overlay apt-ostree -o "lowerdir=$2,upperdir=upper,workdir=work,volatile,redirect_dir=off,metacopy=off" root || exit 97',
   'shift 2',
   'exec "$@"',
 ].join('\n');

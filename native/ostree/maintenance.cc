@@ -258,8 +258,11 @@ Napi::Value Repo::PullLocal(const Napi::CallbackInfo& info) {
     if (refs.empty()) refs = OwnRefs(path, job.cancellable());
     const VariantPtr options = PullOptions(refs, flags, depth, remote);
     GError* error = nullptr;
-    if (!ostree_repo_pull_with_options(repo.get(), ("file://" + path).c_str(), options.get(),
-                                       nullptr, job.cancellable(), &error)) {
+    // libostree decodes the path of the URL.
+    GStringPtr url(g_filename_to_uri(path.c_str(), nullptr, &error));
+    if (!url) throw FromGError(error, "Making a URL").Detail("path", path);
+    if (!ostree_repo_pull_with_options(repo.get(), url.get(), options.get(), nullptr,
+                                       job.cancellable(), &error)) {
       GError* ignored = nullptr;
       ostree_repo_abort_transaction(repo.get(), nullptr, &ignored);
       g_clear_error(&ignored);

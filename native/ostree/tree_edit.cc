@@ -207,6 +207,11 @@ void TreeEditor::Symlink(const TreePath& path, const std::string& target) {
 
 void TreeEditor::File(const TreePath& path, const std::string& content,
                       const Ownership& ownership) {
+  // libostree would name the object by an owner that it does not store: damaged from the start.
+  if ((ownership.uid != 0 || ownership.gid != 0) &&
+      ostree_repo_get_mode(repo_) == OSTREE_REPO_MODE_BARE_USER_ONLY) {
+    throw PathError("EINVAL", "A bare-user-only repository keeps no owners but root", path);
+  }
   GError* error = nullptr;
   GStringPtr checksum(ostree_repo_write_regfile_inline(
       repo_, nullptr, ownership.uid, ownership.gid, ownership.mode | S_IFREG, nullptr,

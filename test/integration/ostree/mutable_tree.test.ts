@@ -137,6 +137,15 @@ describe('edits', () => {
   );
 });
 
+test('a repository without owners refuses files that have one', async () => {
+  await using plain = await Repo.create(scratch.join('plain'), 'bare-user-only');
+  await expect(
+    commitEdits(plain, 'test', [{ op: 'file', path: '/a', content: '', uid: 5 }]),
+  ).rejects.toMatchObject({ code: 'EINVAL', path: '/a' });
+  await commitEdits(plain, 'test', [{ op: 'file', path: '/a', content: 'a' }]);
+  expect((await plain.fsck()).errors).toEqual([]);
+});
+
 test('a tree may be edited by several calls at once', async () => {
   const { result } = await repo.transaction(async (transaction) => {
     const tree = await MutableTree.fromCommit(repo, base);

@@ -336,7 +336,8 @@ describe('upkeep', () => {
   });
 
   test('pull from a repository of this machine', async () => {
-    await using source = await fresh();
+    // libostree takes a URL, where these characters mean something.
+    await using source = await Repo.create(scratch.join('odd %20 #näme'), 'bare-user');
     await using target = await fresh('archive');
     const one = await commitEdits(source, 'one', someEdits);
     await commitEdits(source, 'two', [{ op: 'mkdir', path: '/x' }]);

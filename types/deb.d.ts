@@ -56,7 +56,11 @@ export interface NativeDeb {
     options: { preinst?: boolean },
   ): NativeJob<void>;
   packageRef(name: string, version: string, architecture: string): string;
-  fillLayer(repo: NativeRepo, directory: string | Buffer): NativeJob<NativeFilledLayer>;
+  fillLayer(
+    repo: NativeRepo,
+    directory: string | Buffer,
+    commits: readonly string[],
+  ): NativeJob<NativeFilledLayer>;
   mergeLayer(
     repo: NativeRepo,
     tree: NativeMutableTree,

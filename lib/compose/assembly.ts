@@ -265,7 +265,12 @@ export class Assembly {
       onEvent,
       signal,
     });
-    const { links } = await fillLayer(this.#repo, run.upper, { signal });
+    const { links } = await fillLayer(
+      this.#repo,
+      run.upper,
+      hollow.map(({ commit }) => commit),
+      { signal },
+    );
     layers.push({ directory: run.upper, links });
   }
 

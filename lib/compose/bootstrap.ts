@@ -23,7 +23,7 @@ import { placeFile } from './files.js';
 import { type ImportedDeb, writeHollowDebs } from './import.js';
 import { fillLayer } from './layer.js';
 import type { LayerStack } from './layers.js';
-import { runInSandbox } from './sandbox.js';
+import { runInSandbox, throwIfDiskFull } from './sandbox.js';
 import { writeSkeleton } from './skeleton.js';
 import type { Workspace } from './workspace.js';
 
@@ -109,7 +109,12 @@ async function unpack(options: BootstrapOptions, seed: string): Promise<void> {
     onEvent,
     signal,
   });
-  const { links } = await fillLayer(repo, run.upper, { signal });
+  const { links } = await fillLayer(
+    repo,
+    run.upper,
+    packages.map(({ commit }) => commit),
+    { signal },
+  );
   layers.push({ directory: run.upper, links });
 }
 
@@ -186,6 +191,7 @@ async function runPreinsts(
     signal,
   });
   if (result.exitCode === 0) return;
+  throwIfDiskFull(result.tail, run.upper, failed || undefined);
   throw new ComposeError(
     'ERR_COMPOSE_SCRIPT',
     `${failed}: preinst install ended with status ${result.exitCode}`,

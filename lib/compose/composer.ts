@@ -135,10 +135,12 @@ export class Composer {
         { path: this.#repo.path },
       );
     }
-    await using workspace = await Workspace.create(this.#repo);
+    // A handle has one transaction at a time, and the caller's may be in use.
+    await using repo = await Repo.open(this.#repo.path);
+    await using workspace = await Workspace.create(repo);
     using resolver = this.#resolver();
     const meter = new Meter(options.onEvent);
     // Awaited here: the scratch space goes when this function ends.
-    return await work(new Assembly({ repo: this.#repo, workspace, resolver, meter, options }));
+    return await work(new Assembly({ repo, workspace, resolver, meter, options }));
   }
 }

@@ -2,7 +2,7 @@
 
 import { ComposeError } from '../errors.js';
 import type { ComposeListener, DpkgEvent } from './events.js';
-import { runInSandbox, type SandboxRun } from './sandbox.js';
+import { runInSandbox, type SandboxRun, throwIfDiskFull } from './sandbox.js';
 
 /** Where the packages to unpack are seen inside. */
 export const kDebsInside = '/run/apt-ostree/debs';
@@ -65,7 +65,8 @@ export interface DpkgRun extends Omit<SandboxRun, 'onOutput' | 'onStatus'> {
  * Runs dpkg.
  *
  * @throws `ERR_COMPOSE_SCRIPT` where a maintainer script failed, `ERR_COMPOSE_DPKG` for anything
- *   else that dpkg refused; `package` and `output` say which and what it printed.
+ *   else that dpkg refused; `package` and `output` say which and what it printed. `ENOSPC` where
+ *   the file system is full.
  */
 export async function runDpkg(run: DpkgRun): Promise<void> {
   const { total, onEvent, ...sandbox } = run;
@@ -85,6 +86,7 @@ export async function runDpkg(run: DpkgRun): Promise<void> {
   });
   if (result.exitCode === 0) return;
   const first = failures[0];
+  throwIfDiskFull(result.tail, run.upper, first?.package);
   const script = first && /subprocess|script/.test(first.message);
   throw new ComposeError(
     script ? 'ERR_COMPOSE_SCRIPT' : 'ERR_COMPOSE_DPKG',

@@ -3,14 +3,19 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
+/** Makes one directory with exactly this mode, whatever the umask. */
+export async function makeDirectory(directory: string, mode = 0o755): Promise<void> {
+  await mkdir(directory);
+  await chmod(directory, mode);
+}
+
 /** Makes `relative` and its parents below `root` as 0755, whatever the umask. */
 export async function placeDirectory(root: string, relative: string, mode = 0o755): Promise<void> {
   let directory = root;
   for (const name of relative.split('/')) {
     directory = path.join(directory, name);
     try {
-      await mkdir(directory);
-      await chmod(directory, 0o755);
+      await makeDirectory(directory);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     }

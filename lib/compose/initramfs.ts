@@ -5,7 +5,7 @@
 
 import { ComposeError } from '../errors.js';
 import { placeFile } from './files.js';
-import { runInSandbox, type SandboxRun } from './sandbox.js';
+import { runInSandbox, type SandboxRun, throwIfDiskFull } from './sandbox.js';
 
 /** Copies the program that finds the deployment, and the modules for writable overlays. */
 const kHook = `#!/bin/sh
@@ -50,6 +50,7 @@ export async function makeInitramfs(
     command: ['mkinitramfs', '-o', `/usr/lib/modules/${kernel}/initramfs.img`, kernel],
   });
   if (result.exitCode === 0) return;
+  throwIfDiskFull(result.tail, run.upper);
   throw new ComposeError(
     'ERR_COMPOSE_SCRIPT',
     `mkinitramfs for ${kernel} ended with status ${result.exitCode}: ${result.tail.split('\n').at(-1) ?? ''}`,

@@ -2,7 +2,7 @@
 
 import type { NativeLayerLinks } from '../../types/deb.js';
 import { binding } from '../binding.js';
-import { checkPath, type PathLike } from '../checks.js';
+import { checkChecksum, checkPath, type PathLike } from '../checks.js';
 import { type JobOptions, runJob } from '../job.js';
 import { MutableTree } from '../ostree/mutable_tree.js';
 import { Repo } from '../ostree/repo.js';
@@ -23,6 +23,9 @@ export interface FilledLayer {
 /**
  * Puts the content of packages where dpkg unpacked the stubs of hollow packages.
  *
+ * Only stubs that the hollow packages of `commits` have count: anything else that looks like one,
+ * such as what a script could write to read some other object, is a file like any other.
+ *
  * The files become further names of the repository's own objects. Nothing may write to the layer
  * afterwards: use it as a lower layer only, with a new upper one for what follows.
  *
@@ -32,10 +35,16 @@ export interface FilledLayer {
 export async function fillLayer(
   repo: Repo,
   directory: PathLike,
+  commits: readonly string[],
   options?: JobOptions,
 ): Promise<FilledLayer> {
   const absolute = checkPath(directory, 'directory');
-  return runJob('compose', () => binding().fillLayer(Repo.native(repo), absolute), options);
+  for (const [index, commit] of commits.entries()) checkChecksum(commit, `commits[${index}]`);
+  return runJob(
+    'compose',
+    () => binding().fillLayer(Repo.native(repo), absolute, [...commits]),
+    options,
+  );
 }
 
 export interface MergeLayerOptions extends JobOptions {

@@ -4,8 +4,9 @@
  * so a hardlink to a repository object in it is safe.
  */
 
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { makeDirectory } from './files.js';
 import type { LayerLinks } from './layer.js';
 import type { SandboxRun } from './sandbox.js';
 import type { Workspace } from './workspace.js';
@@ -50,7 +51,7 @@ export class LayerStack {
   async nextRun(label: string): Promise<Pick<SandboxRun, 'directory' | 'lower' | 'upper'>> {
     const directory = await this.#workspace.directory(label);
     const upper = path.join(directory, 'layer');
-    await mkdir(upper);
+    await makeDirectory(upper);
     return { directory, lower: this.directories, upper };
   }
 

@@ -7,10 +7,11 @@
  * of moves, the same in both directions; nothing is copied or hashed.
  */
 
-import { lstat, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { lstat, readdir, rename, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { removeTree } from '../files.js';
 import type { TreeEdit } from '../ostree/mutable_tree.js';
+import { placeDirectory } from './files.js';
 
 /** Where the content of /var is kept in an image; tmpfiles.d puts it in place (tmpfiles.d(5)). */
 export const kFactoryVar = '/usr/share/factory/var';
@@ -121,13 +122,13 @@ export async function applyToDirectory(root: string, edits: readonly TreeEdit[])
         const from = path.join(root, edit.from);
         const to = path.join(root, edit.to);
         if (edit.allowMissing && !(await exists(from))) break;
-        await mkdir(path.dirname(to), { recursive: true });
+        await placeDirectory(root, path.dirname(edit.to));
         if (await isDirectory(to)) await removeTree(to);
         await rename(from, to);
         break;
       }
       case 'mkdir':
-        await mkdir(path.join(root, edit.path), { recursive: true, mode: edit.mode ?? 0o755 });
+        await placeDirectory(root, edit.path, edit.mode);
         break;
       case 'remove':
         await removeTree(path.join(root, edit.path));

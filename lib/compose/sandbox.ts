@@ -10,10 +10,10 @@ import { accessSync, closeSync, constants } from 'node:fs';
 import { mkdir, open, symlink } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { binding } from '../binding.js';
 import { ComposeError } from '../errors.js';
 import { runJob } from '../job.js';
+import { LineSplitter } from './lines.js';
 
 /** A directory of the host made visible inside. */
 export interface SandboxBind {
@@ -87,9 +87,12 @@ const kReadOnlyKernel = ['/proc/sys', '/proc/sysrq-trigger'];
  * other two keep whole files and directories in it, which is what merging reads.
  */
 const kMountScript = [
+  // The parent may have died before its death could be a signal.
+  '[ "$PPID" = "$3" ] || exit 1',
+  'umask 022',
   'cd "$1"',
   'mount -t overlay apt-ostree -o "lowerdir=$2,upperdir=upper,workdir=work,volatile,redirect_dir=off,metacopy=off" root || exit 97',
-  'shift 2',
+  'shift 3',
   'exec "$@"',
 ].join('\n');
 
@@ -140,6 +143,7 @@ export function requireSandbox(): void {
   }
   for (const [program, debian] of [
     ['bwrap', 'bubblewrap'],
+    ['setpriv', 'util-linux'],
     ['unshare', 'util-linux'],
     ['mount', 'mount'],
   ] as const) {
@@ -185,7 +189,7 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
     const job = runJob(
       'compose',
       () =>
-        binding().runProcess('unshare', command(run, lower), [`PATH=${kHostPath}`], descriptors),
+        binding().runProcess('setpriv', command(run, lower), [`PATH=${kHostPath}`], descriptors),
       { signal: run.signal },
     );
     for (const { close } of pipes) close();
@@ -195,16 +199,31 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
     await nothing.close();
     await Promise.all(pipes.map(({ ended }) => ended));
   }
-  if (!commandRan) throw unavailable(exitCode, tail);
+  if (!commandRan) throw unavailable(run, exitCode, tail);
   return { exitCode, tail: tail.join('\n') };
 }
 
-function unavailable(exitCode: number, tail: readonly string[]): ComposeError {
+/** Programs tell of a full file system only in words; the sandbox has them in English. */
+export function throwIfDiskFull(output: string, path: string, name?: string): void {
+  const line = output.split('\n').find((text) => text.includes('No space left on device'));
+  if (line === undefined) return;
+  throw new ComposeError('ENOSPC', `The file system of ${path} is full: ${line}`, {
+    path,
+    ...(name === undefined ? {} : { package: name }),
+    output,
+  });
+}
+
+function unavailable(
+  { upper }: SandboxRun,
+  exitCode: number,
+  tail: readonly string[],
+): ComposeError {
   const what = exitCode === kMountFailed ? 'overlayfs' : 'bubblewrap';
   return new ComposeError(
     'ERR_SANDBOX_UNAVAILABLE',
     `${what} cannot work on this host: ${tail.join(' ') || `exit status ${exitCode}`}`,
-    { output: tail.join('\n') },
+    { path: upper, output: tail.join('\n') },
   );
 }
 
@@ -225,6 +244,8 @@ function command(run: SandboxRun, lower: string): string[] {
   const binds = run.binds ?? [];
   const environment = { ...kEnvironment, ...run.environment };
   return [
+    // Until bubblewrap sees to that itself.
+    ...['--pdeathsig', 'KILL', '--', 'unshare'],
     '--mount',
     '--propagation=private',
     '--',
@@ -234,6 +255,7 @@ function command(run: SandboxRun, lower: string): string[] {
     'sandbox',
     run.directory,
     lower,
+    String(process.pid),
     'bwrap',
     '--die-with-parent',
     '--new-session',
@@ -265,11 +287,16 @@ function pipe(onLine: (line: string) => void): {
 } {
   const { read, write } = binding().createPipe();
   const socket = new Socket({ fd: read, readable: true, writable: false });
-  const lines = createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY });
-  lines.on('line', onLine);
+  const lines = new LineSplitter(onLine);
+  socket.setEncoding('utf8');
+  socket.on('data', (text: string) => lines.add(text));
   const ended = new Promise<void>((resolve) => {
-    lines.once('close', resolve);
-    socket.once('error', () => lines.close());
+    socket.once('close', () => {
+      lines.end();
+      resolve();
+    });
+    // `close` follows; what came before the error counts.
+    socket.on('error', () => {});
   });
   let open = true;
   const close = () => {

@@ -8,6 +8,7 @@ import { mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { removeTree } from '../files.js';
 import type { Repo } from '../ostree/repo.js';
+import { makeDirectory } from './files.js';
 
 /** libostree reserves `extensions/` for programs that keep data in a repository. */
 export function stateDirectory(repo: Repo): string {
@@ -34,7 +35,7 @@ export class Workspace {
   async directory(label: string): Promise<string> {
     this.#counter += 1;
     const directory = path.join(this.path, `${label}-${this.#counter}`);
-    await mkdir(directory, { mode: 0o755 });
+    await makeDirectory(directory);
     return directory;
   }
 

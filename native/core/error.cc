@@ -126,6 +126,11 @@ NativeError FromGError(GError* error, const std::string& what) {
   const char* code = "ERR_OSTREE_FAILED";
   if (error->domain == G_IO_ERROR) {
     code = IoErrorCode(error->code);
+    // Its reserve (core.min-free-space-*) is a number of its own to libostree, not an errno.
+    if (error->code == G_IO_ERROR_FAILED &&
+        std::strstr(error->message, "min-free-space-") != nullptr) {
+      code = "ENOSPC";
+    }
   } else if (error->domain == OSTREE_GPG_ERROR) {
     code = GpgErrorCode(error->code);
   } else if (error->domain == G_FILE_ERROR && error->code == G_FILE_ERROR_NOENT) {

@@ -5,12 +5,15 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <unordered_set>
 #include <utility>
 
 #include "core/error.h"
 #include "core/gobject.h"
+#include "deb/content.h"
 #include "deb/directory.h"
 #include "deb/hollow.h"
 #include "deb/layer.h"
@@ -23,9 +26,86 @@ constexpr size_t kChunk = 256 * 1024;
 // A name for the moment between making a file and putting it in the stub's place.
 constexpr char kTemporary[] = ".apt-ostree-fill";
 
+// The content objects of packages' files.
+class PackageContent {
+ public:
+  PackageContent(OstreeRepo* repo, JobContext& job) : repo_(repo), job_(job) {}
+
+  void Add(const std::string& commit) {
+    job_.ThrowIfCancelled();
+    GObjectPtr<GFile> root;
+    GError* error = nullptr;
+    if (!ostree_repo_read_commit(repo_, commit.c_str(), root.out(), nullptr, job_.cancellable(),
+                                 &error)) {
+      throw FromGError(error, "Reading a package's commit").Detail("ref", commit);
+    }
+    const auto tree = GObjectPtr<GFile>::Take(g_file_get_child(root.get(), "tree"));
+    if (!ostree_repo_file_ensure_resolved(OSTREE_REPO_FILE(tree.get()), &error)) {
+      throw FromGError(error, "Reading a package's commit").Detail("ref", commit);
+    }
+    const char* checksum =
+        ostree_repo_file_tree_get_contents_checksum(OSTREE_REPO_FILE(tree.get()));
+    if (checksum != nullptr) AddDirectory(checksum);
+  }
+
+  bool Has(const std::string& checksum) const { return files_.contains(Binary(checksum)); }
+
+ private:
+  using Digest = std::array<uint8_t, 32>;
+  struct HashOfDigest {
+    size_t operator()(const Digest& digest) const {
+      size_t hash;
+      std::memcpy(&hash, digest.data(), sizeof hash);
+      return hash;
+    }
+  };
+
+  static Digest Binary(const std::string& checksum) {
+    Digest digest;
+    ostree_checksum_inplace_to_bytes(checksum.c_str(), digest.data());
+    return digest;
+  }
+
+  void AddDirectory(const std::string& checksum) {
+    VariantPtr tree;
+    GError* error = nullptr;
+    if (!ostree_repo_load_variant(repo_, OSTREE_OBJECT_TYPE_DIR_TREE, checksum.c_str(), tree.out(),
+                                  &error)) {
+      throw FromGError(error, "Reading a package's commit");
+    }
+    const auto files = VariantPtr::Take(g_variant_get_child_value(tree.get(), 0));
+    GVariantIter iterator;
+    g_variant_iter_init(&iterator, files.get());
+    while (const auto file = VariantPtr::Take(g_variant_iter_next_value(&iterator))) {
+      const auto bytes = VariantPtr::Take(g_variant_get_child_value(file.get(), 1));
+      gsize length = 0;
+      const void* data = g_variant_get_fixed_array(bytes.get(), &length, 1);
+      Digest digest;
+      if (length != digest.size()) continue;
+      std::memcpy(digest.data(), data, length);
+      files_.insert(digest);
+    }
+    const auto directories = VariantPtr::Take(g_variant_get_child_value(tree.get(), 1));
+    g_variant_iter_init(&iterator, directories.get());
+    while (const auto directory = VariantPtr::Take(g_variant_iter_next_value(&iterator))) {
+      const auto bytes = VariantPtr::Take(g_variant_get_child_value(directory.get(), 1));
+      gsize length = 0;
+      const auto* data =
+          static_cast<const guchar*>(g_variant_get_fixed_array(bytes.get(), &length, 1));
+      if (length == sizeof(Digest)) AddDirectory(ChecksumText(data));
+    }
+  }
+
+  OstreeRepo* repo_;
+  JobContext& job_;
+  std::unordered_set<Digest, HashOfDigest> files_;
+};
+
 class Filler {
  public:
-  Filler(OstreeRepo* repo, JobContext& job) : repo_(repo), job_(job) {
+  Filler(OstreeRepo* repo, const std::vector<std::string>& commits, JobContext& job)
+      : repo_(repo), job_(job), allowed_(repo, job) {
+    for (const std::string& commit : commits) allowed_.Add(commit);
     objects_ =
         UniqueFd(openat(ostree_repo_get_dfd(repo), "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!objects_) throw FromErrno(errno, "Opening the repository's objects", "");
@@ -70,7 +150,7 @@ class Filler {
       if (read(fd.get(), stub, sizeof stub) != static_cast<ssize_t>(sizeof stub)) return;
     }
     const std::string checksum = ChecksumOfStub(stub);
-    if (checksum.empty()) return;
+    if (checksum.empty() || !allowed_.Has(checksum)) return;
     ++result_.filled;
     unlinkat(directory, kTemporary, 0);
     const bool linked = Link(directory, checksum, info, path);
@@ -156,6 +236,7 @@ class Filler {
 
   OstreeRepo* repo_;
   JobContext& job_;
+  PackageContent allowed_;
   UniqueFd objects_;
   FillResult result_;
   bool same_as_object_ = false;
@@ -164,12 +245,13 @@ class Filler {
 
 }  // namespace
 
-FillResult FillLayer(OstreeRepo* repo, const std::string& directory, JobContext& job) {
+FillResult FillLayer(OstreeRepo* repo, const std::string& directory,
+                     const std::vector<std::string>& commits, JobContext& job) {
   if (ostree_repo_get_mode(repo) != OSTREE_REPO_MODE_BARE) {
     throw NativeError("ERR_OSTREE_NOT_SUPPORTED",
                       "Layers can be filled only from a repository of mode bare");
   }
-  return Filler(repo, job).Run(directory);
+  return Filler(repo, commits, job).Run(directory);
 }
 
 }  // namespace apt_ostree

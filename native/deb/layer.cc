@@ -25,25 +25,26 @@ class Links : public Wrap<Links, LayerLinks> {
   static void Init(Napi::Env env) { Define(env, Napi::Object::New(env), {}); }
 };
 
-// fillLayer(repo, directory)
+// fillLayer(repo, directory, commits)
 Napi::Value FillLayerJob(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   auto state = Repo::StateOf(info.Env(), arguments.Raw(0), "repo");
   std::string directory = arguments.Path(1, "directory");
-  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
-                    [state, directory = std::move(directory)](JobContext& job) {
-                      auto repo = state->Use();
-                      auto result =
-                          std::make_shared<FillResult>(FillLayer(repo.get(), directory, job));
-                      return [result](Napi::Env env) -> Napi::Value {
-                        Napi::Object object = Napi::Object::New(env);
-                        object.Set("links", Links::Create(env, result->links));
-                        object.Set("filled", static_cast<double>(result->filled));
-                        object.Set("copied", static_cast<double>(result->copied));
-                        object.Set("bytes", static_cast<double>(result->bytes));
-                        return object;
-                      };
-                    });
+  std::vector<std::string> commits = arguments.Strings(2, "commits");
+  return Job::Start(
+      info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
+      [state, directory = std::move(directory), commits = std::move(commits)](JobContext& job) {
+        auto repo = state->Use();
+        auto result = std::make_shared<FillResult>(FillLayer(repo.get(), directory, commits, job));
+        return [result](Napi::Env env) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("links", Links::Create(env, result->links));
+          object.Set("filled", static_cast<double>(result->filled));
+          object.Set("copied", static_cast<double>(result->copied));
+          object.Set("bytes", static_cast<double>(result->bytes));
+          return object;
+        };
+      });
 }
 
 Napi::Value MergedToJs(Napi::Env env, const MergeResult& result) {

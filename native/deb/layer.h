@@ -38,10 +38,12 @@ struct FillResult {
   uint64_t bytes = 0;   // content behind them
 };
 
-// Replaces every stub below `directory`. Objects become further names of the repository's own
-// files, so nothing may write to this layer afterwards: it must become a lower layer.
-// The repository must be of mode bare and hold the objects (their transaction is over).
-FillResult FillLayer(OstreeRepo* repo, const std::string& directory, JobContext& job);
+// Replaces every stub below `directory` that a package of `commits` has: a script or a package's
+// own content may look like a stub of any other object. Objects become further names of the
+// repository's own files, so nothing may write to this layer afterwards: it must become a lower
+// layer. The repository must be of mode bare and hold the objects (their transaction is over).
+FillResult FillLayer(OstreeRepo* repo, const std::string& directory,
+                     const std::vector<std::string>& commits, JobContext& job);
 
 struct MergeResult {
   uint64_t files = 0;   // added or changed, links included

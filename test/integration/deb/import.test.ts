@@ -118,11 +118,11 @@ describe('importDebs', () => {
     const [real, filled] = [await dpkgRoot('real'), await dpkgRoot('filled')];
     await unpack(real, deb);
     await unpack(filled, hollow);
-    const result = await fillLayer(repo, filled);
+    const result = await fillLayer(repo, filled, [imported.commit]);
     expect(result.filled).toBe(imported.files + imported.hardlinks - 4);
     expect(result.copied).toBe(0);
     expect(await describeTree(filled)).toEqual(await describeTree(real));
-    expect((await fillLayer(repo, filled)).filled).toBe(0);
+    expect((await fillLayer(repo, filled, [imported.commit])).filled).toBe(0);
   });
 
   it('leaves preinst out on request', async () => {

@@ -152,6 +152,7 @@ describe('mergeLayer', () => {
 
 describe('fillLayer', () => {
   let hollow: string;
+  let commit: string;
 
   beforeAll(async () => {
     const path = await buildDeb(
@@ -171,7 +172,8 @@ describe('fillLayer', () => {
       { path, name: 'filled', version: '1.0', architecture: 'all' },
     ]);
     hollow = work.join('hollow.deb');
-    await writeHollowDebs(repo, [{ commit: deb?.commit ?? '', destination: hollow }]);
+    commit = deb?.commit ?? '';
+    await writeHollowDebs(repo, [{ commit, destination: hollow }]);
   });
 
   async function layer(name: string): Promise<string> {
@@ -187,7 +189,7 @@ describe('fillLayer', () => {
     const directory = await layer('fill');
     await chown(`${directory}/usr/bin/override`, 12, 34);
     await chmod(`${directory}/usr/bin/override`, 0o6750);
-    const filled = await fillLayer(repo, directory);
+    const filled = await fillLayer(repo, directory, [commit]);
     expect(filled).toMatchObject({ filled: 3, copied: 1, bytes: 6 + 5 + 9 });
     expect((await stat(`${directory}/usr/bin/plain`)).nlink).toBe(2);
     const override = await stat(`${directory}/usr/bin/override`);
@@ -205,7 +207,7 @@ describe('fillLayer', () => {
     const elsewhere = await mkdtemp('/dev/shm/apt-ostree-layer-');
     try {
       await run('dpkg-deb', ['-x', hollow, elsewhere]);
-      const filled = await fillLayer(repo, elsewhere);
+      const filled = await fillLayer(repo, elsewhere, [commit]);
       expect(filled).toMatchObject({ filled: 3, copied: 3 });
       await writeFile(`${elsewhere}/usr/bin/plain`, 'written');
       const { tree, counts } = await mergeFilled(elsewhere, filled);
@@ -220,7 +222,7 @@ describe('fillLayer', () => {
     const directory = await layer('hard');
     await link(`${directory}/usr/bin/plain`, `${directory}/usr/bin/second`);
     await chown(`${directory}/usr/bin/plain`, 12, 34);
-    await fillLayer(repo, directory);
+    await fillLayer(repo, directory, [commit]);
     const [first, second] = [
       await stat(`${directory}/usr/bin/plain`),
       await stat(`${directory}/usr/bin/second`),
@@ -231,7 +233,7 @@ describe('fillLayer', () => {
 
   it('tells when somebody wrote to an object through the layer', async () => {
     const directory = await layer('written');
-    const filled = await fillLayer(repo, directory);
+    const filled = await fillLayer(repo, directory, [commit]);
     const object = `${directory}/usr/bin/plain`;
     await chmod(object, 0o700);
     await expect(mergeFilled(directory, filled)).rejects.toMatchObject({
@@ -247,16 +249,54 @@ describe('fillLayer', () => {
     await mkdir(work.join('alike'));
     const text = `apt-ostree-hollow:1:${'z'.repeat(64)}\n`;
     await writeFile(work.join('alike/stub'), text);
-    expect(await fillLayer(repo, work.join('alike'))).toMatchObject({ filled: 0 });
+    expect(await fillLayer(repo, work.join('alike'), [commit])).toMatchObject({ filled: 0 });
     expect(await readFile(work.join('alike/stub'), 'utf8')).toBe(text);
   });
 
-  it('needs the object and a repository of mode bare', async () => {
+  it('opens no object that its packages do not have', async () => {
+    const [secret] = await importDebs(repo, [
+      {
+        path: await buildDeb({ name: 'secret', files: { '/usr/secret': 'secret' } }, work.path),
+        name: 'secret',
+        version: '1.0',
+        architecture: 'all',
+      },
+    ]);
+    const { checksum } = await repo.stat(secret?.commit ?? '', '/tree/usr/secret');
+    const forged = `apt-ostree-hollow:1:${checksum}\n`;
+    const directory = await layer('forged');
+    await writeFile(`${directory}/usr/bin/forged`, forged);
+    const filled = await fillLayer(repo, directory, [commit]);
+    expect(filled.filled).toBe(3);
+    expect(await readFile(`${directory}/usr/bin/forged`, 'utf8')).toBe(forged);
+    const { tree } = await mergeFilled(directory, filled);
+    expect(tree).toEqual(await committed('forged'));
+    // The package that has it may.
+    expect((await fillLayer(repo, directory, [secret?.commit ?? ''])).filled).toBe(1);
+  });
+
+  it('keeps a file of a package whose content is a stub', async () => {
+    const { checksum } = await repo.stat(commit, '/tree/usr/bin/plain');
+    const text = `apt-ostree-hollow:1:${checksum}\n`;
+    const path = await buildDeb({ name: 'odd', files: { '/usr/odd': text } }, work.path);
+    const [odd] = await importDebs(repo, [
+      { path, name: 'odd', version: '1.0', architecture: 'all' },
+    ]);
+    const destination = work.join('odd-hollow.deb');
+    await writeHollowDebs(repo, [{ commit: odd?.commit ?? '', destination }]);
+    await run('dpkg-deb', ['-x', destination, work.join('odd')]);
+    const filled = await fillLayer(repo, work.join('odd'), [odd?.commit ?? '']);
+    expect(filled.filled).toBe(1);
+    expect(await readFile(work.join('odd/usr/odd'), 'utf8')).toBe(text);
+  });
+
+  it('needs the packages and a repository of mode bare', async () => {
     await mkdir(work.join('lost'));
-    await writeFile(work.join('lost/stub'), `apt-ostree-hollow:1:${'0'.repeat(64)}\n`);
-    await expect(fillLayer(repo, work.join('lost'))).rejects.toMatchObject({ code: 'ENOENT' });
+    await expect(fillLayer(repo, work.join('lost'), ['0'.repeat(64)])).rejects.toMatchObject({
+      code: 'ENOENT',
+    });
     await using archive = await createRepo(work.join('archive'), 'archive');
-    await expect(fillLayer(archive, work.join('lost'))).rejects.toMatchObject({
+    await expect(fillLayer(archive, work.join('lost'), [])).rejects.toMatchObject({
       code: 'ERR_OSTREE_NOT_SUPPORTED',
     });
   });

@@ -35,7 +35,7 @@ export async function run(
     // A sanitizer is preloaded for node; other programs hang or fail with it.
     env: {
       ...process.env,
-      ...(program === process.execPath ? {} : { LD_PRELOAD: undefined }),
+      LD_PRELOAD: program === process.execPath ? process.env.APT_OSTREE_SANITIZER : undefined,
       ...options.env,
     },
     timeout: options.timeout,

@@ -170,11 +170,8 @@ std::string DescribeTarget(CacheFile& file, DepIterator dependency) {
     pkgDepCache::StateCache& state = file[target];
     VerIterator version = state.InstVerIter(cache);
     if (!version.end()) return text + " but " + version.VerStr() + " is to be installed";
-    if (state.CandidateVerIter(cache).end()) {
-      return text + (target->ProvidesList == 0 && target->VersionList == 0
-                         ? " but it is not installable"
-                         : " but it has no installation candidate");
-    }
+    // A version that the solver ruled out is no candidate any more.
+    if (target->VersionList == 0) return text + " but it is not installable";
     return text + " but it is not going to be installed";
   }
   if (target->VersionList == 0) return text + " but it is a virtual package";

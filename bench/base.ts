@@ -17,7 +17,7 @@ export async function mmdebstrap(archive: BenchArchive, target: string): Promise
   );
   await run('mmdebstrap', [
     '--variant=minbase',
-    '--include=usr-is-merged',
+    '--include=apt,usr-is-merged',
     '--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr',
     '--mode=root',
     '--quiet',

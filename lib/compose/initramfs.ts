@@ -12,7 +12,7 @@ const kHook = `#!/bin/sh
 # Made by apt-ostree: boots OSTree deployments.
 [ "$1" = prereqs ] && exit 0
 . /usr/share/initramfs-tools/hook-functions
-copy_exec /usr/lib/ostree/ostree-prepare-root /usr/lib/ostree
+copy_exec /usr/lib/ostree/ostree-prepare-root
 manual_add_modules overlay
 manual_add_modules erofs
 `;

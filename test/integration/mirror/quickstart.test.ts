@@ -1,0 +1,107 @@
+/** The whole way on the real archive: the quickstart itself, then a look at what it made. */
+
+import { lookup } from 'node:dns/promises';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { hostRelease, Repo, readSources, Sysroot, sourcesForRelease } from 'apt-ostree';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { applyToDirectory, kernelVersions, toRoot } from '../../../lib/compose/layout.js';
+import { runInSandbox } from '../../../lib/compose/sandbox.js';
+import { projectRoot } from '../../support/child.js';
+import { run } from '../../support/run.js';
+import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
+
+type Line = { type: string; phase?: string; summary?: { peakMegabytes: number } };
+
+/** Why this machine cannot take part; undefined where it can. */
+async function obstacle(): Promise<string | undefined> {
+  const release = hostRelease();
+  const source = release ? sourcesForRelease(readSources(), release)[0] : undefined;
+  const uri = source?.uris[0];
+  if (uri === undefined) return 'this machine has no package sources for its release';
+  try {
+    await lookup(new URL(uri).hostname);
+    return undefined;
+  } catch {
+    return `no network: ${new URL(uri).hostname} cannot be resolved`;
+  }
+}
+
+const reason = await obstacle();
+if (reason !== undefined) process.stderr.write(`The mirror tier is left out: ${reason}.\n`);
+
+describe.skipIf(reason !== undefined)('the quickstart', () => {
+  let directory: TemporaryDirectory;
+  let lines: Line[];
+
+  beforeAll(async () => {
+    directory = await temporaryDirectory('quickstart');
+    const { stdout } = await run(
+      process.execPath,
+      ['--import', 'tsx', 'examples/quickstart.ts', '--json', '--directory', directory.path],
+      { cwd: projectRoot, timeout: 600_000 },
+    );
+    lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+  }, 600_000);
+
+  afterAll(() => directory?.remove());
+
+  it('tells every phase and stays small', () => {
+    const phases = new Set(lines.map(({ phase }) => phase));
+    for (const phase of ['download', 'resolve', 'import', 'unpack', 'configure', 'kernel']) {
+      expect(phases).toContain(phase);
+    }
+    const summary = lines.find((line) => line.summary)?.summary;
+    expect(summary?.peakMegabytes).toBeLessThan(250);
+  });
+
+  it('leaves a sysroot that the ostree command reads, rolled back to the base', async () => {
+    const root = directory.join('sysroot');
+    const listed = await run('ostree', ['admin', `--sysroot=${root}`, 'status']);
+    const checksums = [...listed.stdout.matchAll(/debian ([0-9a-f]{64})\.\d/g)].map((m) => m[1]);
+    await using sysroot = await Sysroot.load(root);
+    expect(checksums).toEqual(sysroot.deployments.map(({ checksum }) => checksum));
+    await using repo = await sysroot.repo();
+    const metadata = await Promise.all(
+      sysroot.deployments.map(async ({ checksum }) => (await repo.loadCommit(checksum)).metadata),
+    );
+    expect(metadata.map((entry) => entry['apt-ostree.requests'])).toEqual([
+      expect.arrayContaining(['initramfs-tools']),
+      ['htop', 'nginx-light'],
+    ]);
+    await run('ostree', [`--repo=${repo.path}`, 'fsck', '-q']);
+  });
+
+  it('has a package database that dpkg and apt-get find sound', async () => {
+    const root = directory.join('checkout');
+    await using repo = await Repo.open(directory.join('sysroot/ostree/repo'));
+    await repo.checkout('apt-ostree/layered/debian', root);
+    await applyToDirectory(root, toRoot(await kernelVersions(root)));
+    expect((await run('dpkg', ['--root', root, '--audit'])).stdout).toBe('');
+    const check = await run('apt-get', [
+      ...['-o', `Dir::State::status=${root}/var/lib/dpkg/status`],
+      ...['-o', 'Debug::NoLocking=true', '-qq', 'check'],
+    ]);
+    expect(check.stderr).toBe('');
+    const verify = await run('dpkg', ['--root', root, '--verify'], { anyStatus: true });
+    expect(verify.stdout).toBe('');
+  });
+
+  it('has an initramfs that knows how to boot a deployment', async () => {
+    const scratch = directory.join('initramfs');
+    await mkdir(scratch);
+    const files: string[] = [];
+    await runInSandbox({
+      directory: scratch,
+      lower: [directory.join('checkout')],
+      upper: path.join(scratch, 'layer'),
+      command: ['sh', '-c', 'lsinitramfs /usr/lib/modules/*/initramfs.img'],
+      onOutput: (line) => files.push(line),
+    });
+    expect(files).toContain('usr/lib/ostree/ostree-prepare-root');
+    expect(files).toContain('scripts/local-bottom/ostree');
+  });
+});

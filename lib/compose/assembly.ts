@@ -3,6 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { AptCache, AptPlan, AptPlanPackage } from '../apt/cache.js';
+import { ComposeError } from '../errors.js';
 import type { TreeEdit } from '../ostree/mutable_tree.js';
 import { MutableTree } from '../ostree/mutable_tree.js';
 import type { Repo } from '../ostree/repo.js';
@@ -25,7 +26,7 @@ import { findImported, type ImportedDeb, importDebs, writeHollowDebs } from './i
 import { makeInitramfs, writeInitramfsHook } from './initramfs.js';
 import { fillLayer, mergeLayer } from './layer.js';
 import { LayerStack } from './layers.js';
-import { kAptState, kFactoryVar, toImage, toRoot } from './layout.js';
+import { kAptState, kDatabase, kFactoryVar, toImage, toRoot } from './layout.js';
 import type { Meter, PhaseTime } from './meter.js';
 import { normalise, tmpfiles } from './normalise.js';
 import type { Resolver } from './resolver.js';
@@ -260,6 +261,7 @@ export class Assembly {
       ...run,
       binds,
       command: unpackCommand(names),
+      archives: packages.map(({ name }) => name),
       environment: this.#environment,
       total: packages.length,
       onEvent,
@@ -418,7 +420,15 @@ export class Assembly {
   async #databaseOf(commit: string): Promise<{ status: string; extendedStates?: string }> {
     const directory = await this.#workspace.directory('status');
     const status = path.join(directory, 'status');
-    await writeFile(status, await readStatus(this.#repo, commit));
+    const content = await orMissing(readStatus(this.#repo, commit));
+    if (content === undefined) {
+      throw new ComposeError(
+        'ENOENT',
+        `The base ${commit} has no package database: it was not made by a composition.`,
+        { ref: commit, path: `${kDatabase}/status` },
+      );
+    }
+    await writeFile(status, content);
     const states = await orMissing(this.#repo.readFile(commit, `${kAptState}/extended_states`));
     if (states === undefined) return { status };
     const extendedStates = path.join(directory, 'extended_states');

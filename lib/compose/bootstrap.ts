@@ -104,6 +104,7 @@ async function unpack(options: BootstrapOptions, seed: string): Promise<void> {
     binds: [{ source: debs, target: kDebsInside }],
     // Every dependency is in the set; their order is for configuring.
     command: unpackCommand(files, ['--root=/target', '--force-depends']),
+    archives: packages.map((entry) => entry.package),
     environment: options.environment,
     total: packages.length,
     onEvent,

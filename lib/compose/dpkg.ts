@@ -58,6 +58,8 @@ export function removeCommand(packages: readonly string[], purge: boolean): stri
 export interface DpkgRun extends Omit<SandboxRun, 'onOutput' | 'onStatus'> {
   /** How many packages the run is about, for progress. */
   total: number;
+  /** Which package is in `<index>.deb`, when unpacking. */
+  archives?: readonly string[];
   onEvent?: ComposeListener;
 }
 
@@ -69,7 +71,7 @@ export interface DpkgRun extends Omit<SandboxRun, 'onOutput' | 'onStatus'> {
  *   the file system is full.
  */
 export async function runDpkg(run: DpkgRun): Promise<void> {
-  const { total, onEvent, ...sandbox } = run;
+  const { total, archives = [], onEvent, ...sandbox } = run;
   const failures: { package: string; message: string }[] = [];
   const seen = new Set<string>();
   const result = await runInSandbox({
@@ -77,7 +79,12 @@ export async function runDpkg(run: DpkgRun): Promise<void> {
     onOutput: onEvent && ((line) => onEvent({ type: 'output', line })),
     onStatus: (line) => {
       const failure = /^status: (\S+) : error : (.*)$/.exec(line);
-      if (failure) failures.push({ package: failure[1] ?? '', message: failure[2] ?? '' });
+      if (failure) {
+        const [, name = '', message = ''] = failure;
+        // Of what it was unpacking, dpkg tells the file.
+        const index = /(\d+)\.deb$/.exec(name)?.[1];
+        failures.push({ package: archives[Number(index)] ?? name, message });
+      }
       const event = toEvent(line);
       if (!event || !onEvent) return;
       seen.add(`${event.action} ${event.package}`);

@@ -141,8 +141,17 @@ export async function createAptRepository(
     }
   }
 
-  await addPackage(...(options.packages ?? []));
-  await publish();
+  const removeAll = async () => {
+    await gpg[Symbol.asyncDispose]();
+    await temporary.remove();
+  };
+  try {
+    await addPackage(...(options.packages ?? []));
+    await publish();
+  } catch (error) {
+    await removeAll();
+    throw error;
+  }
   const server = serve === 'http' ? await serveDirectory(directory) : undefined;
   const url = server?.url ?? `file://${directory}`;
   let stopped = false;
@@ -150,8 +159,7 @@ export async function createAptRepository(
     if (stopped) return;
     stopped = true;
     await server?.stop();
-    await gpg[Symbol.asyncDispose]();
-    await temporary.remove();
+    await removeAll();
   };
   return {
     url,

@@ -29,6 +29,11 @@ export default defineConfig({
         },
       },
       {
+        resolve: { alias },
+        // A virtual machine; only `npm run test:boot` asks for it.
+        test: { name: 'boot', pool: 'forks', include: ['test/boot/**/*.test.ts'] },
+      },
+      {
         // What is published: dist/, built first.
         test: {
           name: 'package',

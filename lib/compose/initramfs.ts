@@ -24,7 +24,12 @@ manual_add_modules erofs
 const kScript = `#!/bin/sh
 # Made by apt-ostree: turns the mounted root into the deployment named on the kernel line.
 [ "$1" = prereqs ] && exit 0
-grep -q 'ostree=' /proc/cmdline || exit 0
+# The initramfs need not have grep.
+read -r line < /proc/cmdline
+case " $line" in
+  *" ostree="*) ;;
+  *) exit 0 ;;
+esac
 /usr/lib/ostree/ostree-prepare-root "$rootmnt"
 `;
 

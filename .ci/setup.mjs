@@ -54,6 +54,7 @@ const kDebian = {
   ci: {
     'clang-tidy': 'analysis of C++',
     cmake: 'the second build',
+    'qemu-system-x86': 'boots a composed tree',
   },
 };
 

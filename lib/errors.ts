@@ -64,6 +64,8 @@ export interface ErrorDetails {
   ref?: string;
   /** A package name, with version or architecture where that matters. */
   package?: string;
+  /** A remote of a repository. */
+  remote?: string;
   /** A source or file of a source. */
   uri?: string;
   /** The line of `path`, from 1. */
@@ -106,6 +108,7 @@ export class AptOstreeError extends Error {
   declare readonly path?: string;
   declare readonly ref?: string;
   declare readonly package?: string;
+  declare readonly remote?: string;
   declare readonly uri?: string;
   declare readonly line?: number;
   declare readonly output?: string;

@@ -2,6 +2,16 @@
 export type { Deployment, KeyFile, KeyFileChanges } from './ostree/deployment.js';
 export { DevinoCache } from './ostree/devino_cache.js';
 export { type EditOwnership, MutableTree, type TreeEdit } from './ostree/mutable_tree.js';
+export type { CollectionRef, PullOptions, PullProgress } from './ostree/pull.js';
+export {
+  type AddRemoteOptions,
+  type GpgKey,
+  type GpgSubkey,
+  type GpgUserId,
+  type Remote,
+  type RemoteSettings,
+  Remotes,
+} from './ostree/remote.js';
 export {
   type CheckoutOptions,
   type Commit,
@@ -11,7 +21,6 @@ export {
   type FsckResult,
   type ObjectType,
   type PruneOptions,
-  type PullLocalOptions,
   Repo,
   type RepoMode,
 } from './ostree/repo.js';

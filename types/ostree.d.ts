@@ -1,6 +1,7 @@
 /** The addon's libostree classes (native/ostree). */
 
 import type { NativeJob } from './binding.js';
+import type { NativeRepoRemotes } from './remotes.js';
 
 export interface NativeTreeChecksums {
   contents: string;
@@ -103,14 +104,6 @@ export interface NativePruneOptions {
   dryRun?: boolean;
 }
 
-export interface NativePullLocalOptions {
-  refs?: string[];
-  remote?: string;
-  untrusted?: boolean;
-  commitOnly?: boolean;
-  depth?: number;
-}
-
 export interface NativeCheckoutOptions {
   mode?: string;
   overwrite?: string;
@@ -126,7 +119,7 @@ export interface NativeCheckoutOptions {
 
 type EntryListener = ((batch: NativeEntryBatch) => void) | undefined;
 
-export interface NativeRepo {
+export interface NativeRepo extends NativeRepoRemotes {
   close(): void;
   mode(): string;
   resolveRev(rev: string, allowMissing: boolean): NativeJob<string | null>;
@@ -164,7 +157,6 @@ export interface NativeRepo {
     progress: ((event: NativeFsckProgress) => void) | undefined,
   ): NativeJob<NativeFsckResult>;
   prune(options: NativePruneOptions): NativeJob<{ objects: number; pruned: number; bytes: number }>;
-  pullLocal(path: string, options: NativePullLocalOptions): NativeJob<void>;
   getConfig(): NativeJob<Record<string, Record<string, string>>>;
   setConfig(changes: Record<string, Record<string, string | null>>): NativeJob<void>;
 }

@@ -1,7 +1,6 @@
 import type { NativeRepo } from '../../types/ostree.js';
 import { binding } from '../binding.js';
 import {
-  checkArray,
   checkChecksum,
   checkFunction,
   checkOneOf,
@@ -13,6 +12,8 @@ import { AbortError, invalidArgType } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
 import type { KeyFile, KeyFileChanges } from './deployment.js';
 import { DevinoCache } from './devino_cache.js';
+import { type PullOptions, type PullProgress, pullOptions } from './pull.js';
+import { Remotes } from './remote.js';
 import { Transaction, type TransactionStats } from './transaction.js';
 import { collectEntries, type TreeEntry } from './tree_entry.js';
 
@@ -120,28 +121,18 @@ export interface PruneOptions extends JobOptions {
   dryRun?: boolean;
 }
 
-export interface PullLocalOptions extends JobOptions {
-  /** Refs or commit checksums. @default all refs of the source that are its own */
-  refs?: readonly string[];
-  /** Store refs as those of this remote. */
-  remote?: string;
-  /** Check the content of every object instead of trusting the source. */
-  untrusted?: boolean;
-  /** Only commit objects, which are partial then. */
-  commitOnly?: boolean;
-  /** How many parents to pull with each commit; -1 for all. @default 0 */
-  depth?: number;
-}
-
 /** An OSTree repository, opened. Close it, or use `await using`. */
 export class Repo {
   readonly #native: NativeRepo;
   /** Absolute path of the repository. */
   readonly path: string;
+  /** Where commits come from. */
+  readonly remotes: Remotes;
 
   private constructor(native: NativeRepo, path: string) {
     this.#native = native;
     this.path = path;
+    this.remotes = new Remotes(native);
   }
 
   /**
@@ -403,19 +394,43 @@ export class Repo {
   }
 
   /**
+   * Fetches commits from a remote. Signatures are checked as the remote's settings say, bindings
+   * and checksums always. What an aborted or failed pull fetched stays, and the next pull takes it
+   * up. Pulls of one repository object run one after the other.
+   *
+   * @returns the last state of the progress.
+   * @throws `ENOENT` for an unknown remote or ref; `ERR_OSTREE_GPG_*` or `ERR_OSTREE_FAILED` for
+   * signatures; `ERR_BUSY` inside a transaction of this object; `ERR_OSTREE_NOT_SUPPORTED` for an
+   * option that this libostree lacks.
+   * @see `ostree_repo_pull_with_options`
+   */
+  async pull(remote: string, options: PullOptions = {}): Promise<PullProgress> {
+    checkString(remote, 'remote');
+    const native = pullOptions(options);
+    return runJob<PullProgress, PullProgress>(
+      'ostree',
+      (progress) => this.#native.pull(remote, native, progress),
+      options,
+      options.onProgress,
+    );
+  }
+
+  /**
    * Copies commits from another repository of this machine, by hard links where modes allow.
+   * Without `refs`, all of the source that are its own. The source is trusted: neither checksums
+   * nor signatures are checked unless `untrusted` or `gpgVerify` say so.
    *
    * @throws `ENOENT`, `ERR_OSTREE_NOT_A_REPOSITORY`; `ERR_BUSY` inside a transaction of this object.
    * @see `ostree_repo_pull_with_options`
    */
-  async pullLocal(source: PathLike, options: PullLocalOptions = {}): Promise<void> {
+  async pullLocal(source: PathLike, options: PullOptions = {}): Promise<PullProgress> {
     const absolute = checkPath(source, 'source');
-    const { signal: _signal, refs, ...native } = options;
-    if (refs !== undefined) checkArray(refs, 'options.refs');
-    await runJob(
+    const native = pullOptions(options);
+    return runJob<PullProgress, PullProgress>(
       'ostree',
-      () => this.#native.pullLocal(absolute, { ...native, ...(refs && { refs: [...refs] }) }),
+      (progress) => this.#native.pullLocal(absolute, native, progress),
       options,
+      options.onProgress,
     );
   }
 

@@ -132,48 +132,6 @@ class Fsck {
   const JobContext& job_;
 };
 
-VariantPtr PullOptions(const std::vector<std::string>& refs, int flags, int depth,
-                       const std::optional<std::string>& remote) {
-  GVariantBuilder builder;
-  g_variant_builder_init(&builder, G_VARIANT_TYPE_VARDICT);
-  std::vector<const char*> names;
-  for (const std::string& ref : refs) names.push_back(ref.c_str());
-  g_variant_builder_add(&builder, "{sv}", "refs",
-                        g_variant_new_strv(names.data(), static_cast<gssize>(names.size())));
-  g_variant_builder_add(&builder, "{sv}", "flags", g_variant_new_int32(flags));
-  g_variant_builder_add(&builder, "{sv}", "depth", g_variant_new_int32(depth));
-  if (remote) {
-    g_variant_builder_add(&builder, "{sv}", "override-remote-name",
-                          g_variant_new_string(remote->c_str()));
-  }
-  // As `ostree pull-local` does: a directory of this machine is trusted as it is.
-  g_variant_builder_add(&builder, "{sv}", "disable-sign-verify", g_variant_new_boolean(TRUE));
-  g_variant_builder_add(&builder, "{sv}", "disable-sign-verify-summary",
-                        g_variant_new_boolean(TRUE));
-  return VariantPtr::Sink(g_variant_builder_end(&builder));
-}
-
-// The refs a repository has itself, without those of its remotes.
-std::vector<std::string> OwnRefs(const std::string& path, GCancellable* cancellable) {
-  auto file = GObjectPtr<GFile>::Take(g_file_new_for_path(path.c_str()));
-  auto source = GObjectPtr<OstreeRepo>::Take(ostree_repo_new(file.get()));
-  GError* error = nullptr;
-  GHashTablePtr table;
-  if (!ostree_repo_open(source.get(), cancellable, &error) ||
-      !ostree_repo_list_refs_ext(source.get(), nullptr, Out(table),
-                                 OSTREE_REPO_LIST_REFS_EXT_EXCLUDE_REMOTES, cancellable, &error)) {
-    throw FromGError(error, "Reading the source repository").Detail("path", path);
-  }
-  std::vector<std::string> refs;
-  GHashTableIter iter;
-  gpointer key;
-  g_hash_table_iter_init(&iter, table.get());
-  while (g_hash_table_iter_next(&iter, &key, nullptr)) {
-    refs.emplace_back(static_cast<const char*>(key));
-  }
-  return refs;
-}
-
 }  // namespace
 
 Napi::Value Repo::FsckAll(const Napi::CallbackInfo& info) {
@@ -229,46 +187,6 @@ Napi::Value Repo::Prune(const Napi::CallbackInfo& info) {
       object.Set("bytes", static_cast<double>(bytes));
       return object;
     };
-  });
-}
-
-Napi::Value Repo::PullLocal(const Napi::CallbackInfo& info) {
-  std::string path = Arguments(info).Path(0, "path");
-  const Options options(info.Env(), info[1], "options");
-  std::vector<std::string> refs = options.Strings("refs");
-  Napi::Value list = options.Raw("refs");
-  for (uint32_t i = 0; i < refs.size(); ++i) {
-    if (!IsChecksum(refs[i])) CheckedRefspec(list.As<Napi::Array>().Get(i), "refs");
-  }
-  auto remote = options.OptionalString("remote");
-  GError* name_error = nullptr;
-  if (remote && !ostree_validate_remote_name(remote->c_str(), &name_error)) {
-    g_clear_error(&name_error);
-    throw InvalidArgumentValue(info.Env(), "remote", "is not a valid remote name");
-  }
-  int flags = OSTREE_REPO_PULL_FLAGS_NONE;
-  if (options.Bool("untrusted", false)) flags |= OSTREE_REPO_PULL_FLAGS_UNTRUSTED;
-  if (options.Bool("commitOnly", false)) flags |= OSTREE_REPO_PULL_FLAGS_COMMIT_ONLY;
-  const int depth = static_cast<int>(options.Integer("depth", 0, -1, INT32_MAX));
-  return StartAlone(info, [state = state(), path = std::move(path), refs = std::move(refs),
-                           remote = std::move(remote), flags, depth](JobContext& job) mutable {
-    auto repo = state->Use();
-    state->RequireNoTransaction();
-    RequireRepository(path);
-    if (refs.empty()) refs = OwnRefs(path, job.cancellable());
-    const VariantPtr options = PullOptions(refs, flags, depth, remote);
-    GError* error = nullptr;
-    // libostree decodes the path of the URL.
-    GStringPtr url(g_filename_to_uri(path.c_str(), nullptr, &error));
-    if (!url) throw FromGError(error, "Making a URL").Detail("path", path);
-    if (!ostree_repo_pull_with_options(repo.get(), url.get(), options.get(), nullptr,
-                                       job.cancellable(), &error)) {
-      GError* ignored = nullptr;
-      ostree_repo_abort_transaction(repo.get(), nullptr, &ignored);
-      g_clear_error(&ignored);
-      throw FromGError(error, "Pulling").Detail("path", path);
-    }
-    return Undefined();
   });
 }
 

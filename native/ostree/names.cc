@@ -54,6 +54,31 @@ std::string CheckedRev(Napi::Value value, const std::string& name) {
   return text;
 }
 
+namespace {
+
+std::string CheckedBy(gboolean (*validate)(const char*, GError**), Napi::Value value,
+                      const std::string& name, const char* problem) {
+  std::string text = CheckedString(value, name);
+  GError* error = nullptr;
+  if (validate(text.c_str(), &error)) return text;
+  g_clear_error(&error);
+  throw InvalidArgumentValue(value.Env(), name, problem);
+}
+
+}  // namespace
+
+std::string CheckedRemoteName(Napi::Value value, const std::string& name) {
+  return CheckedBy(ostree_validate_remote_name, value, name, "is not a valid remote name");
+}
+
+std::string CheckedCollectionId(Napi::Value value, const std::string& name) {
+  return CheckedBy(ostree_validate_collection_id, value, name, "is not a valid collection id");
+}
+
+std::string CheckedRefName(Napi::Value value, const std::string& name) {
+  return CheckedBy(ostree_validate_rev, value, name, "is not a valid ref name");
+}
+
 OstreeObjectType CheckedObjectType(Napi::Value value, const std::string& name) {
   const std::string text = CheckedString(value, name);
   if (text == "commit") return OSTREE_OBJECT_TYPE_COMMIT;

@@ -29,6 +29,13 @@ std::string CheckedRev(Napi::Value value, const std::string& name);
 // "commit", "file", "dirtree", "dirmeta".
 OstreeObjectType CheckedObjectType(Napi::Value value, const std::string& name);
 
+// As ostree_validate_remote_name has it; libostree makes file names of these.
+std::string CheckedRemoteName(Napi::Value value, const std::string& name);
+// As ostree_validate_collection_id has it.
+std::string CheckedCollectionId(Napi::Value value, const std::string& name);
+// The name of a ref without a remote.
+std::string CheckedRefName(Napi::Value value, const std::string& name);
+
 // A path inside a tree as its names. "/" and "" are the root; a leading slash is optional.
 // Empty names, "." and ".." are refused.
 using TreePath = std::vector<std::string>;

@@ -56,12 +56,21 @@ class Repo : public Wrap<Repo, RepoState> {
   Napi::Value ReadFile(const Napi::CallbackInfo& info);
   Napi::Value LoadCommit(const Napi::CallbackInfo& info);
 
+  Napi::Value RemoteChange(const Napi::CallbackInfo& info);
+  Napi::Value RemoteList(const Napi::CallbackInfo& info);
+  Napi::Value RemoteUrl(const Napi::CallbackInfo& info);
+  Napi::Value RemoteOptions(const Napi::CallbackInfo& info);
+  Napi::Value RemoteGpgVerify(const Napi::CallbackInfo& info);
+  Napi::Value RemoteGpgImport(const Napi::CallbackInfo& info);
+  Napi::Value RemoteGpgKeys(const Napi::CallbackInfo& info);
+  Napi::Value Pull(const Napi::CallbackInfo& info);
+  Napi::Value PullLocal(const Napi::CallbackInfo& info);
+
   Napi::Value Checkout(const Napi::CallbackInfo& info);
   Napi::Value Diff(const Napi::CallbackInfo& info);
 
   Napi::Value FsckAll(const Napi::CallbackInfo& info);
   Napi::Value Prune(const Napi::CallbackInfo& info);
-  Napi::Value PullLocal(const Napi::CallbackInfo& info);
   Napi::Value GetConfig(const Napi::CallbackInfo& info);
   Napi::Value SetConfig(const Napi::CallbackInfo& info);
 };

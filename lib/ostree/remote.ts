@@ -1,0 +1,305 @@
+import { readFile } from 'node:fs/promises';
+import type { NativeRemoteValue, NativeRepoRemotes } from '../../types/remotes.js';
+import { checkArray, checkPath, checkString, checkStrings, type PathLike } from '../checks.js';
+import { invalidArgType, invalidArgValue } from '../errors.js';
+import { type JobOptions, runJob } from '../job.js';
+
+/** How a remote is set up, as ostree.repo-config(5) says; absent members are not set. */
+export interface RemoteSettings {
+  /** Check GPG signatures of commits. @default true */
+  gpgVerify?: boolean;
+  /** Check GPG signatures of the summary. @default false */
+  gpgVerifySummary?: boolean;
+  /** Check signatures of the sign API: of any engine with keys, or of each of these. */
+  signVerify?: boolean | readonly string[];
+  signVerifySummary?: boolean | readonly string[];
+  /** Files or directories with more GPG keys. */
+  gpgKeyPath?: readonly string[];
+  /** Refs to pull where a pull names none. */
+  branches?: readonly string[];
+  collectionId?: string;
+  /** A server for content other than the one for metadata. */
+  contentUrl?: string;
+  /** Why it cannot be pulled from (a subscription, say); pulls fail with this text. */
+  unconfiguredState?: string;
+  customBackend?: string;
+  proxy?: string;
+  http2?: boolean;
+  /** Weakens: do not check TLS certificates. */
+  tlsPermissive?: boolean;
+  tlsClientCertPath?: string;
+  tlsClientKeyPath?: string;
+  tlsCaPath?: string;
+  /** Options by their names in the file, such as `verification-ed25519-key`. */
+  other?: Readonly<Record<string, string | boolean | readonly string[]>>;
+}
+
+/** A remote as it is set up. */
+export interface Remote extends Omit<RemoteSettings, 'other'> {
+  readonly name: string;
+  /** Absent for one that has only a metalink. */
+  readonly url?: string;
+  readonly metalink?: string;
+}
+
+export interface AddRemoteOptions extends RemoteSettings, JobOptions {
+  /** What to do with a remote of that name. @default 'refuse' */
+  existing?: 'refuse' | 'keep' | 'replace';
+}
+
+/** A key that signatures may be checked with. */
+export interface GpgKey {
+  /** The first is the primary key. */
+  readonly subkeys: readonly GpgSubkey[];
+  readonly userIds: readonly GpgUserId[];
+}
+
+export interface GpgSubkey {
+  /** Hexadecimal. */
+  readonly fingerprint: string;
+  readonly created?: Date;
+  /** Absent: never. */
+  readonly expires?: Date;
+  readonly revoked: boolean;
+  readonly expired: boolean;
+  readonly invalid: boolean;
+}
+
+export interface GpgUserId {
+  /** All of it: `Name (comment) <email>`. */
+  readonly uid: string;
+  readonly name?: string;
+  readonly comment?: string;
+  readonly email?: string;
+  readonly revoked: boolean;
+  readonly invalid: boolean;
+  /** Where a Web Key Directory would have it. */
+  readonly advancedUrl?: string;
+  readonly directUrl?: string;
+}
+
+type OptionType = 'string' | 'boolean' | 'list' | 'verify';
+
+const kSettings: Record<Exclude<keyof Remote, 'name'>, [key: string, type: OptionType]> = {
+  url: ['url', 'string'],
+  metalink: ['metalink', 'string'],
+  gpgVerify: ['gpg-verify', 'boolean'],
+  gpgVerifySummary: ['gpg-verify-summary', 'boolean'],
+  signVerify: ['sign-verify', 'verify'],
+  signVerifySummary: ['sign-verify-summary', 'verify'],
+  gpgKeyPath: ['gpgkeypath', 'list'],
+  branches: ['branches', 'list'],
+  collectionId: ['collection-id', 'string'],
+  contentUrl: ['contenturl', 'string'],
+  unconfiguredState: ['unconfigured-state', 'string'],
+  customBackend: ['custom-backend', 'string'],
+  proxy: ['proxy', 'string'],
+  http2: ['http2', 'boolean'],
+  tlsPermissive: ['tls-permissive', 'boolean'],
+  tlsClientCertPath: ['tls-client-cert-path', 'string'],
+  tlsClientKeyPath: ['tls-client-key-path', 'string'],
+  tlsCaPath: ['tls-ca-path', 'string'],
+};
+
+/**
+ * The remotes of a repository. Changes and reads of one repository object run one after the other,
+ * and not beside a pull of it.
+ */
+export class Remotes {
+  readonly #native: NativeRepoRemotes;
+
+  /** @internal */
+  constructor(native: NativeRepoRemotes) {
+    this.#native = native;
+  }
+
+  /** The names, sorted. @see `ostree_repo_remote_list` */
+  async list(options?: JobOptions): Promise<string[]> {
+    return runJob('ostree', () => this.#native.remoteList(), options);
+  }
+
+  /**
+   * Adds a remote. A URL `metalink=URL` is one of a metalink.
+   *
+   * @returns whether something changed; false where it was there and `existing` is `keep`.
+   * @throws `EEXIST` where it exists and `existing` is `refuse`.
+   * @see `ostree_repo_remote_change`
+   */
+  async add(name: string, url: string, options: AddRemoteOptions = {}): Promise<boolean> {
+    checkString(name, 'name');
+    checkString(url, 'url');
+    if (url === '') throw invalidArgValue('url', 'must not be empty');
+    const { signal: _signal, existing = 'refuse', ...settings } = options;
+    const change = { refuse: 'add', keep: 'add-if-not-exists', replace: 'replace' }[existing];
+    if (change === undefined) {
+      throw invalidArgValue('options.existing', "must be one of 'refuse', 'keep', 'replace'");
+    }
+    const entries = toEntries(settings);
+    return runJob('ostree', () => this.#native.remoteChange(change, name, url, entries), options);
+  }
+
+  /**
+   * Removes a remote and its keys, not its refs.
+   *
+   * @returns whether it was there; false only with `missing: 'ignore'`.
+   * @throws `ENOENT` where it does not exist.
+   * @see `ostree_repo_remote_change`
+   */
+  async remove(
+    name: string,
+    options: JobOptions & { missing?: 'refuse' | 'ignore' } = {},
+  ): Promise<boolean> {
+    checkString(name, 'name');
+    const change = options.missing === 'ignore' ? 'delete-if-exists' : 'delete';
+    return runJob(
+      'ostree',
+      () => this.#native.remoteChange(change, name, undefined, undefined),
+      options,
+    );
+  }
+
+  /** Where it is. @throws `ENOENT`. @see `ostree_repo_remote_get_url` */
+  async url(name: string, options?: JobOptions): Promise<string> {
+    checkString(name, 'name');
+    return runJob('ostree', () => this.#native.remoteUrl(name), options);
+  }
+
+  /**
+   * How a remote is set up.
+   *
+   * @throws `ENOENT`.
+   * @see `ostree_repo_get_remote_option`, `ostree_repo_get_remote_boolean_option`,
+   * `ostree_repo_get_remote_list_option`
+   */
+  async get(name: string, options?: JobOptions): Promise<Remote> {
+    checkString(name, 'name');
+    const members = Object.entries(kSettings);
+    const queries = members.map(([, [key, type]]): [string, string] => [
+      key,
+      type === 'verify' ? 'string' : type,
+    ]);
+    const values = await runJob('ostree', () => this.#native.remoteOptions(name, queries), options);
+    const found = members.flatMap(([member, [, type]], index) => {
+      const value = values[index];
+      if (value === undefined) return [];
+      return [[member, type === 'verify' ? toVerify(String(value)) : value]];
+    });
+    return { name, ...Object.fromEntries(found) };
+  }
+
+  /** One option as the file has it, or undefined. @see `ostree_repo_get_remote_option` */
+  async getOption(name: string, option: string, options?: JobOptions): Promise<string | undefined> {
+    checkString(name, 'name');
+    checkString(option, 'option');
+    const [value] = await runJob(
+      'ostree',
+      () => this.#native.remoteOptions(name, [[option, 'string']]),
+      options,
+    );
+    return value as string | undefined;
+  }
+
+  /**
+   * What pulls from it check with GPG, with libostree's defaults.
+   *
+   * @see `ostree_repo_remote_get_gpg_verify`, `ostree_repo_remote_get_gpg_verify_summary`
+   */
+  async gpgVerification(
+    name: string,
+    options?: JobOptions,
+  ): Promise<{ commits: boolean; summary: boolean }> {
+    checkString(name, 'name');
+    return runJob('ostree', () => this.#native.remoteGpgVerify(name), options);
+  }
+
+  /**
+   * Adds OpenPGP keys, binary or armoured, to the keyring of a remote. Once a remote has a keyring,
+   * the system's is not consulted for it.
+   *
+   * @param keys files, or their content; several are read as one.
+   * @returns how many keys were new.
+   * @throws `ENOENT` where the remote or a file does not exist.
+   * @see `ostree_repo_remote_gpg_import`
+   */
+  async importKeys(
+    name: string,
+    keys: PathLike | Uint8Array | readonly (PathLike | Uint8Array)[],
+    options: JobOptions & { keyIds?: readonly string[] } = {},
+  ): Promise<number> {
+    checkString(name, 'name');
+    const keyIds = options.keyIds && checkStrings(options.keyIds, 'options.keyIds');
+    const parts = await Promise.all(
+      (Array.isArray(keys) ? keys : [keys]).map((key: unknown) =>
+        key instanceof Uint8Array ? key : readFile(checkPath(key, 'keys'), options),
+      ),
+    );
+    // One at a time where that is possible: armoured and binary keys cannot be joined.
+    const batches = keyIds ? [Buffer.concat(parts)] : parts;
+    let count = 0;
+    for (const batch of batches) {
+      count += await runJob(
+        'ostree',
+        () => this.#native.remoteGpgImport(name, batch, keyIds),
+        options,
+      );
+    }
+    return count;
+  }
+
+  /**
+   * The keys that signatures of a remote are checked with; without a name, the system's.
+   *
+   * @see `ostree_repo_remote_get_gpg_keys`
+   */
+  async keys(
+    name?: string,
+    options: JobOptions & { keyIds?: readonly string[] } = {},
+  ): Promise<GpgKey[]> {
+    if (name !== undefined) checkString(name, 'name');
+    const keyIds = options.keyIds && checkStrings(options.keyIds, 'options.keyIds');
+    const keys = await runJob('ostree', () => this.#native.remoteGpgKeys(name, keyIds), options);
+    return keys.map(({ subkeys, userIds }) => ({
+      subkeys: subkeys.map(({ created, expires, ...rest }) => ({
+        ...rest,
+        ...(created !== undefined && { created: new Date(created * 1000) }),
+        ...(expires !== undefined && { expires: new Date(expires * 1000) }),
+      })),
+      userIds,
+    }));
+  }
+}
+
+/** `true`, `false`, or engines. */
+function toVerify(text: string): boolean | string[] {
+  if (text === 'true' || text === '1') return true;
+  if (text === 'false' || text === '0') return false;
+  return text.split(/[,;]/).filter((engine) => engine !== '');
+}
+
+function toEntries(settings: RemoteSettings): [string, NativeRemoteValue][] {
+  const { other = {}, ...known } = settings;
+  const entries: [string, unknown][] = Object.entries(known)
+    .filter(([, value]) => value !== undefined)
+    .map(([member, value]) => {
+      const setting = kSettings[member as keyof typeof kSettings];
+      if (!setting || member === 'url' || member === 'metalink') {
+        throw invalidArgValue('options', `has an unknown member: ${member}`);
+      }
+      const [key, type] = setting;
+      checkSetting(value, type, `options.${member}`);
+      return [key, value];
+    });
+  return [...entries, ...Object.entries(other)].map(([key, value]) => [
+    key,
+    // Lists end with a separator, as key files have it.
+    Array.isArray(value) ? checkStrings(value, `options.${key}`) : (value as string | boolean),
+  ]);
+}
+
+function checkSetting(value: unknown, type: OptionType, name: string): void {
+  if (type === 'string') checkString(value, name);
+  if (type === 'list') checkArray(value, name);
+  if (type === 'boolean' && typeof value !== 'boolean') {
+    throw invalidArgType(name, 'of type boolean', value);
+  }
+}

@@ -1,0 +1,156 @@
+import { writeFile } from 'node:fs/promises';
+import { Repo } from 'apt-ostree/ostree';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createGpgHome, type GpgHome } from '../../support/gpg.js';
+import { ostree } from '../../support/ostree.js';
+import { temporaryDirectory } from '../../support/temp.js';
+
+const scratch = await temporaryDirectory('remote');
+let gpg: GpgHome;
+let count = 0;
+const fresh = () => Repo.create(scratch.join(`repo-${++count}`), 'bare-user');
+beforeAll(async () => {
+  gpg = await createGpgHome();
+});
+afterAll(async () => {
+  await gpg[Symbol.asyncDispose]();
+  await scratch.remove();
+});
+
+describe('Remotes', () => {
+  test('what it adds, the ostree command lists, and the other way round', async () => {
+    await using repo = await fresh();
+    const at = `--repo=${repo.path}`;
+    expect(await repo.remotes.list()).toEqual([]);
+    await repo.remotes.add('origin', 'https://example.com/repo', {
+      gpgVerify: false,
+      signVerify: ['ed25519', 'dummy'],
+      branches: ['a', 'b/c'],
+      collectionId: 'com.example.C',
+      tlsPermissive: true,
+      other: { 'verification-dummy-key': 'text', custom: true },
+    });
+    await ostree(
+      'remote',
+      'add',
+      at,
+      '--no-gpg-verify',
+      '--set=proxy=http://p',
+      'theirs',
+      'http://x',
+    );
+    expect(await repo.remotes.list()).toEqual(['origin']);
+    await using again = await Repo.open(repo.path);
+    expect(await again.remotes.list()).toEqual(['origin', 'theirs']);
+    expect((await ostree('remote', 'list', at)).split('\n')).toEqual(['origin', 'theirs']);
+    expect(await ostree('remote', 'show-url', at, 'origin')).toBe('https://example.com/repo');
+    expect(await again.remotes.url('theirs')).toBe('http://x');
+    const option = (key: string) => ostree('config', at, 'get', '--group=remote "origin"', key);
+    expect(await option('gpg-verify')).toBe('false');
+    expect(await option('verification-dummy-key')).toBe('text');
+    expect(await option('custom')).toBe('true');
+    expect(await again.remotes.get('origin')).toEqual({
+      name: 'origin',
+      url: 'https://example.com/repo',
+      gpgVerify: false,
+      signVerify: ['ed25519', 'dummy'],
+      branches: ['a', 'b/c'],
+      collectionId: 'com.example.C',
+      tlsPermissive: true,
+    });
+    expect(await again.remotes.get('theirs')).toEqual({
+      name: 'theirs',
+      url: 'http://x',
+      gpgVerify: false,
+      proxy: 'http://p',
+    });
+    expect(await again.remotes.getOption('origin', 'custom')).toBe('true');
+    expect(await again.remotes.getOption('origin', 'nothing')).toBeUndefined();
+  });
+
+  test('refuses, keeps or replaces what exists', async () => {
+    await using repo = await fresh();
+    const { remotes } = repo;
+    expect(await remotes.add('r', 'http://one')).toBe(true);
+    await expect(remotes.add('r', 'http://two')).rejects.toMatchObject({
+      code: 'EEXIST',
+      remote: 'r',
+    });
+    expect(await remotes.add('r', 'http://two', { existing: 'keep' })).toBe(false);
+    expect(await remotes.url('r')).toBe('http://one');
+    expect(await remotes.add('r', 'http://two', { existing: 'replace', http2: false })).toBe(true);
+    expect(await remotes.get('r')).toEqual({ name: 'r', url: 'http://two', http2: false });
+    expect(await remotes.gpgVerification('r')).toEqual({ commits: true, summary: false });
+    expect(await remotes.add('m', 'metalink=http://meta')).toBe(true);
+    expect(await remotes.get('m')).toEqual({ name: 'm', metalink: 'http://meta' });
+    expect(await remotes.remove('r')).toBe(true);
+    expect(await remotes.remove('r', { missing: 'ignore' })).toBe(false);
+    const missing = { code: 'ENOENT', remote: 'r' };
+    await expect(remotes.remove('r')).rejects.toMatchObject(missing);
+    await expect(remotes.url('r')).rejects.toMatchObject(missing);
+    await expect(remotes.get('r')).rejects.toMatchObject(missing);
+    expect(await ostree('remote', 'list', `--repo=${repo.path}`)).toBe('m');
+  });
+
+  test('imports keys from files and from memory, and lists them', async () => {
+    await using repo = await fresh();
+    const { remotes } = repo;
+    await remotes.add('r', 'http://one');
+    const soon = new Date(Date.now() + 86_400_000 * 30);
+    const [one, two] = [
+      await gpg.addKey('One (first) <one@example.com>'),
+      await gpg.addKey('Two <two@example.com>', '30d'),
+    ];
+    expect(await remotes.importKeys('r', await gpg.exportKey(one))).toBe(1);
+    expect(await remotes.importKeys('r', await gpg.exportKey(one))).toBe(0);
+    const file = scratch.join('two.asc');
+    await writeFile(file, await gpg.exportKey(two, true));
+    expect(await remotes.importKeys('r', [file, await gpg.exportKey(one)])).toBe(1);
+    const keys = await remotes.keys('r');
+    expect(keys).toHaveLength(2);
+    const of = (fingerprint: string) =>
+      keys.find(({ subkeys }) => subkeys[0]?.fingerprint === fingerprint);
+    expect(of(one)).toMatchObject({
+      subkeys: [{ revoked: false, expired: false, invalid: false, created: expect.any(Date) }],
+      userIds: [{ name: 'One', comment: 'first', email: 'one@example.com', revoked: false }],
+    });
+    expect(of(one)?.subkeys[0]).not.toHaveProperty('expires');
+    const expires = of(two)?.subkeys[0]?.expires?.getTime() ?? 0;
+    expect(Math.abs(expires - soon.getTime())).toBeLessThan(86_400_000);
+    expect(await remotes.keys('r', { keyIds: [two] })).toEqual([of(two)]);
+    const theirs = await ostree('remote', 'gpg-list-keys', `--repo=${repo.path}`, 'r');
+    expect(theirs).toContain(one);
+    expect(theirs).toContain(two);
+    await expect(remotes.importKeys('r', scratch.join('no'))).rejects.toMatchObject({
+      code: 'ENOENT',
+    });
+    await expect(remotes.importKeys('x', Buffer.alloc(3))).rejects.toMatchObject({
+      code: 'ENOENT',
+    });
+  });
+
+  const wrong: [string, (r: Repo) => Promise<unknown>][] = [
+    ['add, a path', (r) => r.remotes.add('../x', 'http://x')],
+    ['add, an empty URL', (r) => r.remotes.add('x', '')],
+    ['add, NUL', (r) => r.remotes.add('x', 'http://x\0')],
+    ['add, an option', (r) => r.remotes.add('x', 'http://x', { odd: 1 } as object)],
+    ['add, a type', (r) => r.remotes.add('x', 'http://x', { gpgVerify: 'no' } as object)],
+    ['add, a name', (r) => r.remotes.add('x', 'http://x', { other: { 'a=b': 'c' } })],
+    ['add, a line', (r) => r.remotes.add('x', 'http://x', { other: { 'a\nb': 'c' } })],
+    ['remove', (r) => r.remotes.remove('a/b')],
+    ['url', (r) => r.remotes.url('file:///etc')],
+    ['get', (r) => r.remotes.get('')],
+    ['getOption', (r) => r.remotes.getOption('x', 'a b')],
+    ['importKeys', (r) => r.remotes.importKeys('../x', Buffer.alloc(0))],
+    ['importKeys, a key', (r) => r.remotes.importKeys('x', 3 as unknown as string)],
+    ['keys', (r) => r.remotes.keys('..')],
+    ['pull', (r) => r.pull('http://x')],
+  ];
+  test.each(wrong)('%s: a TypeError', async (_name, call) => {
+    await using repo = await fresh();
+    await expect(call(repo)).rejects.toMatchObject({
+      name: 'TypeError',
+      code: expect.stringMatching(/^ERR_INVALID_ARG_(TYPE|VALUE)$/),
+    });
+  });
+});

@@ -23,7 +23,10 @@ void AddonData::End() {
 
 void AddonData::Post(std::function<void(Napi::Env)> call) {
   auto owned = std::make_unique<Call>(Call{std::move(call)});
-  if (channel_.NonBlockingCall(owned.get()) == napi_ok) owned.release();
+  if (channel_.NonBlockingCall(owned.get()) == napi_ok) {
+    // The channel owns it now; CallJs takes it back.
+    static_cast<void>(owned.release());
+  }
 }
 
 void AddonData::CallJs(Napi::Env env, Napi::Function, AddonData*, Call* call) {

@@ -35,6 +35,8 @@ export interface NativeBinding extends NativeApt, NativeDeb, NativeOstree {
   readonly versions: NativeVersions;
   /** A pipe of two descriptors; the caller closes both. */
   createPipe(): { read: number; write: number };
+  /** Takes an exclusive flock(2) on an open file unless somebody has one; never waits. */
+  tryLock(fd: number): boolean;
   /**
    * Runs a program and gives its exit code, 128 + N after signal N. The child has exactly these
    * descriptors, numbered from 0; they are copied. Cancelling kills it.

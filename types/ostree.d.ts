@@ -164,6 +164,7 @@ export interface NativeRepo extends NativeRepoRemotes {
 export interface NativeMutableTree {
   apply(repo: NativeRepo, edits: readonly object[]): NativeJob<void>;
   list(repo: NativeRepo, path: string, recursive: boolean, batch: EntryListener): NativeJob<void>;
+  close(): void;
 }
 
 export interface NativeDeployment {

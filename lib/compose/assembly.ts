@@ -125,8 +125,8 @@ export class Assembly {
       await this.#apply(layers, second.plan, added);
       changes.push(...inOrder(second.plan));
     }
-    const tree = MutableTree.create();
-    return this.#finish(layers, tree, changes, {
+    using tree = MutableTree.create();
+    return await this.#finish(layers, tree, changes, {
       'apt-ostree.requests': variant('as', [...request.packages]),
     });
   }
@@ -157,7 +157,7 @@ export class Assembly {
       return new LayerStack(this.#workspace, [root, await this.#scaffolding()]);
     });
     await this.#apply(layers, plan, material);
-    const tree = await MutableTree.fromCommit(this.#repo, base);
+    using tree = await MutableTree.fromCommit(this.#repo, base);
     const result = await this.#finish(
       layers,
       tree,

@@ -1,11 +1,13 @@
 /**
  * Scratch space beside the objects of a repository, on the same file system, so that files can
- * be hardlinks to objects. Each composition has a directory named after its process; what dead
- * processes left is removed by the next one.
+ * be hardlinks to objects. Each composition holds a lock on its directory; what has no holder any
+ * more was left by a dead process and is removed by the next one. Process ids would not do:
+ * machines and containers that share a repository count them on their own.
  */
 
-import { mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, mkdtemp, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
+import { binding } from '../binding.js';
 import { removeTree } from '../files.js';
 import type { Repo } from '../ostree/repo.js';
 import { makeDirectory } from './files.js';
@@ -17,18 +19,24 @@ export function stateDirectory(repo: Repo): string {
 
 export class Workspace {
   readonly path: string;
+  readonly #lock: FileHandle;
   #counter = 0;
 
-  private constructor(directory: string) {
+  private constructor(directory: string, lock: FileHandle) {
     this.path = directory;
+    this.#lock = lock;
   }
 
   static async create(repo: Repo): Promise<Workspace> {
     const parent = path.join(stateDirectory(repo), 'work');
     await mkdir(parent, { recursive: true, mode: 0o700 });
     await removeAbandoned(parent);
-    const owner = `${process.pid}.${await startTime(process.pid)}.`;
-    return new Workspace(await mkdtemp(path.join(parent, owner)));
+    while (true) {
+      const directory = await mkdtemp(path.join(parent, 'compose.'));
+      const lock = await lockDirectory(directory);
+      if (lock) return new Workspace(directory, lock);
+      // Another composition took it for abandoned before it was locked.
+    }
   }
 
   /** A new empty directory whose name starts with `label`. */
@@ -40,7 +48,11 @@ export class Workspace {
   }
 
   async remove(): Promise<void> {
-    await removeTree(this.path);
+    try {
+      await removeTree(this.path);
+    } finally {
+      await this.#lock.close();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -50,17 +62,37 @@ export class Workspace {
 
 async function removeAbandoned(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
-    const [pid, started] = name.split('.');
-    if ((await startTime(Number(pid))) !== started) await removeTree(path.join(parent, name));
+    const directory = path.join(parent, name);
+    const lock = await lockDirectory(directory);
+    if (!lock) continue;
+    try {
+      await removeTree(directory);
+    } finally {
+      await lock.close();
+    }
   }
 }
 
-/** A process id comes again; with its start time it does not (proc(5), field 22 of stat). */
-async function startTime(pid: number): Promise<string | undefined> {
+/** The lock, unless somebody has it or the directory is gone. */
+async function lockDirectory(directory: string): Promise<FileHandle | undefined> {
+  let handle: FileHandle;
   try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    handle = await open(directory, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  // It may have been removed between the two calls.
+  if (binding().tryLock(handle.fd) && (await isSame(handle, directory))) return handle;
+  await handle.close();
+  return undefined;
+}
+
+async function isSame(handle: FileHandle, directory: string): Promise<boolean> {
+  try {
+    const [opened, named] = await Promise.all([handle.stat(), lstat(directory)]);
+    return opened.ino === named.ino && opened.dev === named.dev;
   } catch {
-    return undefined;
+    return false;
   }
 }

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -95,10 +96,25 @@ Napi::Value CreatePipe(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// Whether this open file could be locked. The kernel unlocks it with its last descriptor, whatever
+// ends the process, and knows nothing of namespaces.
+Napi::Value TryLock(const Napi::CallbackInfo& info) {
+  const int64_t fd = CheckedInteger(info[0], "fd", 0, 1 << 20);
+  int result;
+  do {
+    result = flock(static_cast<int>(fd), LOCK_EX | LOCK_NB);
+  } while (result != 0 && errno == EINTR);
+  if (result != 0 && errno != EWOULDBLOCK) {
+    throw FromErrno(errno, "Locking a file", "").ToJs(info.Env());
+  }
+  return Napi::Boolean::New(info.Env(), result == 0);
+}
+
 }  // namespace
 
 void InitFiles(Napi::Env env, Napi::Object exports) {
   exports.Set("createPipe", Napi::Function::New<CreatePipe>(env, "createPipe"));
+  exports.Set("tryLock", Napi::Function::New<TryLock>(env, "tryLock"));
   exports.Set("removeTree", Napi::Function::New<RemoveTree>(env, "removeTree"));
 }
 

@@ -78,6 +78,7 @@ void MutableTree::Init(Napi::Env env, Napi::Object exports) {
              StaticMethod<&MutableTree::FromChecksums>("fromChecksums"),
              InstanceMethod<&MutableTree::Apply>("apply"),
              InstanceMethod<&MutableTree::List>("list"),
+             InstanceMethod<&MutableTree::Close>("close"),
          });
 }
 
@@ -155,6 +156,11 @@ Napi::Value MutableTree::List(const Napi::CallbackInfo& info) {
                       batches.Flush();
                       return Undefined();
                     });
+}
+
+Napi::Value MutableTree::Close(const Napi::CallbackInfo& info) {
+  state()->Close();
+  return info.Env().Undefined();
 }
 
 }  // namespace apt_ostree

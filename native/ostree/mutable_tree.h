@@ -4,9 +4,12 @@
 #include <napi.h>
 #include <ostree.h>
 
+#include <atomic>
 #include <mutex>
 #include <string>
+#include <utility>
 
+#include "core/error.h"
 #include "core/gobject.h"
 #include "core/wrap.h"
 
@@ -17,20 +20,40 @@ class MutableTreeState {
  public:
   explicit MutableTreeState(GObjectPtr<OstreeMutableTree> tree) : tree_(std::move(tree)) {}
 
-  // Holds the tree for one thread.
+  // Holds the tree for one thread; ERR_CLOSED when there is none any more.
   class Locked {
    public:
-    explicit Locked(MutableTreeState& state) : lock_(state.mutex_), tree_(state.tree_.get()) {}
-    OstreeMutableTree* get() const { return tree_; }
+    explicit Locked(MutableTreeState& state) : state_(state), lock_(state.mutex_) {
+      if (state.closed_) throw NativeError("ERR_CLOSED", "The tree is closed");
+    }
+    ~Locked() {
+      lock_.unlock();
+      if (state_.closed_) state_.ReleaseIfIdle();
+    }
+    Locked(const Locked&) = delete;
+    Locked& operator=(const Locked&) = delete;
+    OstreeMutableTree* get() const { return state_.tree_.get(); }
 
    private:
+    MutableTreeState& state_;
     std::unique_lock<std::mutex> lock_;
-    OstreeMutableTree* tree_;
   };
   Locked Lock() { return Locked(*this); }
 
+  // Never waits: a running job gives the tree up when it ends.
+  void Close() {
+    closed_ = true;
+    ReleaseIfIdle();
+  }
+
  private:
+  void ReleaseIfIdle() {
+    const std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+    if (lock.owns_lock()) tree_.reset();
+  }
+
   std::mutex mutex_;
+  std::atomic<bool> closed_ = false;
   GObjectPtr<OstreeMutableTree> tree_;
 };
 
@@ -47,6 +70,7 @@ class MutableTree : public Wrap<MutableTree, MutableTreeState> {
   static Napi::Value FromChecksums(const Napi::CallbackInfo& info);
   Napi::Value Apply(const Napi::CallbackInfo& info);
   Napi::Value List(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
 };
 
 }  // namespace apt_ostree

@@ -228,7 +228,7 @@ describe('this machine', () => {
       });
       await run('ostree', [`--repo=${target.path}`, 'fsck', '-q']);
     } finally {
-      await run('umount', ['-l', directory.join('mounted')]);
+      await run('umount', [directory.join('mounted')]);
     }
   });
 });
@@ -248,8 +248,7 @@ describe('a full disk', () => {
 
   afterAll(async () => {
     small?.close();
-    // Lazily: a tree keeps its repository open until it is collected.
-    await run('umount', ['-l', mounted]);
+    await run('umount', [mounted]);
   });
 
   /** Leaves no byte free, at once. */

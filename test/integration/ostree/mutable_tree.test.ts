@@ -1,3 +1,4 @@
+import { readdir, readlink } from 'node:fs/promises';
 import { MutableTree, Repo } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commitEdits, someEdits } from '../../support/ostree.js';
@@ -158,4 +159,24 @@ test('a tree may be edited by several calls at once', async () => {
   });
   const tree = await MutableTree.fromChecksums(repo, result);
   expect(await tree.list(repo, '/data', { recursive: true })).toHaveLength(55);
+});
+
+test('a closed tree gives its repository up and refuses work', async () => {
+  const other = await Repo.create(scratch.join('closed'), 'bare-user');
+  const commit = await commitEdits(other, 'base', someEdits);
+  const descriptors = async () => {
+    const names = await readdir('/proc/self/fd');
+    const targets = await Promise.all(
+      names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')),
+    );
+    return targets.filter((target) => target.startsWith(other.path)).length;
+  };
+  const tree = await MutableTree.fromCommit(other, commit);
+  const listing = tree.list(other, '/', { recursive: true });
+  other.close();
+  tree.close();
+  tree.close();
+  await listing.catch(() => {});
+  await expect.poll(descriptors).toBe(0);
+  await expect(tree.list(repo, '/')).rejects.toMatchObject({ code: 'ERR_CLOSED' });
 });

@@ -45,6 +45,12 @@ export function checkChecksum(value: unknown, name: string): asserts value is st
   }
 }
 
+export function checkBytes(value: unknown, name: string): asserts value is Uint8Array {
+  if (!(value instanceof Uint8Array)) {
+    throw invalidArgType(name, 'an instance of Buffer or Uint8Array', value);
+  }
+}
+
 export function checkArray(value: unknown, name: string): asserts value is readonly unknown[] {
   if (!Array.isArray(value)) throw invalidArgType(name, 'an instance of Array', value);
 }

@@ -1,10 +1,14 @@
 /** `apt-ostree/ostree`: libostree. */
+
+export { type CollectionRefEntry, Collections } from './ostree/collections.js';
 export type { Deployment, KeyFile, KeyFileChanges } from './ostree/deployment.js';
 export { DevinoCache } from './ostree/devino_cache.js';
 export { type EditOwnership, MutableTree, type TreeEdit } from './ostree/mutable_tree.js';
 export type { CollectionRef, PullOptions, PullProgress } from './ostree/pull.js';
 export {
   type AddRemoteOptions,
+  type FetchedSummary,
+  type FetchSummaryOptions,
   type GpgKey,
   type GpgSubkey,
   type GpgUserId,
@@ -24,6 +28,17 @@ export {
   Repo,
   type RepoMode,
 } from './ostree/repo.js';
+export {
+  type GpgKeyring,
+  type GpgSignature,
+  type GpgSigner,
+  Signatures,
+  type Signer,
+  signEngines,
+  type Verdict,
+  type Verifier,
+} from './ostree/signatures.js';
+export { parseSummary, RepoSummary, type Summary, type SummaryRef } from './ostree/summary.js';
 export { type DeployOptions, type LockOptions, Sysroot, SysrootLock } from './ostree/sysroot.js';
 export {
   type ImportOptions,

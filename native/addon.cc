@@ -15,6 +15,8 @@
 #include "ostree/devino_cache.h"
 #include "ostree/mutable_tree.h"
 #include "ostree/repo.h"
+#include "ostree/sign_engine.h"
+#include "ostree/summary.h"
 #include "ostree/sysroot.h"
 
 namespace apt_ostree {
@@ -42,6 +44,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitFiles(env, exports);
   InitProcess(env, exports);
   Repo::Init(env, exports);
+  InitSignEngines(env, exports);
+  InitSummary(env, exports);
   InitDeb(env, exports);
   InitLayer(env, exports);
   MutableTree::Init(env, exports);

@@ -1,7 +1,7 @@
 /** The addon's libostree classes (native/ostree). */
 
 import type { NativeJob } from './binding.js';
-import type { NativeRepoRemotes } from './remotes.js';
+import type { NativeOstreeFunctions, NativeRepoRemotes } from './remotes.js';
 
 export interface NativeTreeChecksums {
   contents: string;
@@ -219,7 +219,7 @@ export interface NativeSysroot {
   cleanup(): NativeJob<NativeDeployment[]>;
 }
 
-export interface NativeOstree {
+export interface NativeOstree extends NativeOstreeFunctions {
   readonly Sysroot: {
     open(path: string, initialize: boolean): NativeJob<NativeSysroot>;
   };

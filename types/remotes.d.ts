@@ -50,6 +50,68 @@ export interface NativeGpgKey {
 
 export type NativeRemoteValue = string | boolean | string[];
 
+/** Refs as columns: text joined by NUL, and two numbers each: size and seconds. */
+export interface NativeRefColumns {
+  names: string;
+  checksums: string;
+  versions: string;
+  numbers: Float64Array;
+}
+
+export interface NativeSummary {
+  refs: NativeRefColumns;
+  collections: { collectionId: string; refs: NativeRefColumns }[];
+  /** Joined by NUL. */
+  deltas: string;
+  metadata: Record<string, unknown>;
+  lastModified?: number;
+  expires?: number;
+}
+
+export interface NativeGpgSignature {
+  valid: boolean;
+  expired: boolean;
+  keyExpired: boolean;
+  keyRevoked: boolean;
+  keyMissing: boolean;
+  fingerprint?: string;
+  primaryFingerprint?: string;
+  publicKeyAlgorithm?: string;
+  hashAlgorithm?: string;
+  userName?: string;
+  userEmail?: string;
+  created?: number;
+  expires?: number;
+  keyExpires?: number;
+  primaryKeyExpires?: number;
+}
+
+export interface NativeKeyring {
+  remote?: string;
+  keyringDirectory?: string;
+  keyring?: string;
+}
+
+export interface NativeSigner {
+  engine: string;
+  secretKeys: string[];
+}
+
+export interface NativeVerifier {
+  engine: string;
+  publicKeys?: string[];
+  keysFile?: string;
+  keysDirectory?: string;
+}
+
+export interface NativeCollectionRef {
+  collectionId: string;
+  ref: string;
+  checksum: string;
+}
+
+type NativeVardict = Record<string, { type: string; value: unknown }>;
+
 type PullListener = ((progress: NativePullProgress) => void) | undefined;
 
 /** Part of NativeRepo. */
@@ -73,4 +135,61 @@ export interface NativeRepoRemotes {
   remoteGpgKeys(name: string | undefined, keyIds: string[] | undefined): NativeJob<NativeGpgKey[]>;
   pull(remote: string, options: object, progress: PullListener): NativeJob<NativePullProgress>;
   pullLocal(path: string, options: object, progress: PullListener): NativeJob<NativePullProgress>;
+
+  readDetachedMetadata(checksum: string): NativeJob<Record<string, unknown> | null>;
+  writeDetachedMetadata(checksum: string, metadata: NativeVardict | null): NativeJob<void>;
+  gpgSignCommit(checksum: string, key: string, gpgHome: string | undefined): NativeJob<void>;
+  gpgAppendSignature(checksum: string, signature: Uint8Array): NativeJob<void>;
+  gpgDeleteSignatures(checksum: string, keys: string[]): NativeJob<number>;
+  gpgVerifyCommit(checksum: string, keyring: NativeKeyring): NativeJob<NativeGpgSignature[]>;
+  gpgSignData(data: Uint8Array, keys: string[], gpgHome: string | undefined): NativeJob<Buffer[]>;
+  gpgVerifyData(
+    data: Uint8Array,
+    signatures: Uint8Array,
+    keyring: NativeKeyring,
+  ): NativeJob<NativeGpgSignature[]>;
+  verify(
+    rev: string,
+    remote: string,
+    gpg: boolean,
+    sign: boolean,
+  ): NativeJob<{ accepted: boolean; checksum: string; message: string; code?: string }>;
+  signCommit(checksum: string, signer: NativeSigner): NativeJob<void>;
+  signVerifyCommit(checksum: string, verifier: NativeVerifier): NativeJob<string>;
+  signDeleteSignatures(checksum: string, verifier: NativeVerifier): NativeJob<number>;
+
+  summaryRegenerate(metadata: NativeVardict | undefined): NativeJob<void>;
+  regenerateMetadata(
+    metadata: NativeVardict | undefined,
+    options: { gpgKeys?: string[]; gpgHome?: string; signer?: NativeSigner },
+  ): NativeJob<void>;
+  remoteFetchSummary(
+    name: string,
+    options: object,
+  ): NativeJob<{ summary?: Buffer; signatures?: Buffer }>;
+  remoteListRefs(name: string): NativeJob<Record<string, string>>;
+  summaryVerify(
+    remote: string,
+    summary: Uint8Array,
+    signatures: Uint8Array,
+  ): NativeJob<NativeGpgSignature[]>;
+  summarySignGpg(keys: string[], gpgHome: string | undefined): NativeJob<void>;
+  summarySign(signer: NativeSigner): NativeJob<void>;
+
+  getCollectionId(): NativeJob<string | null>;
+  setCollectionId(id: string | null): NativeJob<void>;
+  /** `remotes`: those pulled from remotes too. */
+  listCollectionRefs(
+    collectionId: string | undefined,
+    remotes: boolean,
+  ): NativeJob<NativeCollectionRef[]>;
+  resolveCollectionRef(collectionId: string, ref: string): NativeJob<string | null>;
+  setCollectionRef(collectionId: string, ref: string, checksum: string | null): NativeJob<void>;
+  remoteListCollectionRefs(name: string): NativeJob<NativeCollectionRef[]>;
+}
+
+/** Part of NativeOstree. */
+export interface NativeOstreeFunctions {
+  signEngines(): string[];
+  parseSummary(bytes: Uint8Array): NativeJob<NativeSummary>;
 }

@@ -1,8 +1,19 @@
 import { readFile } from 'node:fs/promises';
 import type { NativeRemoteValue, NativeRepoRemotes } from '../../types/remotes.js';
-import { checkArray, checkPath, checkString, checkStrings, type PathLike } from '../checks.js';
+import {
+  checkArray,
+  checkBytes,
+  checkPath,
+  checkString,
+  checkStrings,
+  type PathLike,
+} from '../checks.js';
 import { invalidArgType, invalidArgValue } from '../errors.js';
 import { type JobOptions, runJob } from '../job.js';
+import type { CollectionRefEntry } from './collections.js';
+import type { PullOptions } from './pull.js';
+import { type GpgSignature, toGpgSignatures } from './signatures.js';
+import { parseSummary, type Summary } from './summary.js';
 
 /** How a remote is set up, as ostree.repo-config(5) says; absent members are not set. */
 export interface RemoteSettings {
@@ -45,6 +56,17 @@ export interface Remote extends Omit<RemoteSettings, 'other'> {
 export interface AddRemoteOptions extends RemoteSettings, JobOptions {
   /** What to do with a remote of that name. @default 'refuse' */
   existing?: 'refuse' | 'keep' | 'replace';
+}
+
+export interface FetchSummaryOptions
+  extends JobOptions,
+    Pick<PullOptions, 'overrideUrl' | 'httpHeaders' | 'appendUserAgent' | 'networkRetries'> {}
+
+/** A summary and the bytes it came as, which a pull takes as `summaryBytes`. */
+export interface FetchedSummary {
+  readonly summary: Summary;
+  readonly bytes: Buffer;
+  readonly signatureBytes?: Buffer;
 }
 
 /** A key that signatures may be checked with. */
@@ -266,6 +288,70 @@ export class Remotes {
       })),
       userIds,
     }));
+  }
+
+  /**
+   * Fetches the summary of a remote, and checks its signatures where the remote's settings ask for
+   * that.
+   *
+   * @returns undefined where the remote has none.
+   * @throws `ENOENT` for an unknown remote; `ERR_OSTREE_GPG_*`, `ERR_OSTREE_FAILED`.
+   * @see `ostree_repo_remote_fetch_summary_with_options`
+   */
+  async fetchSummary(
+    name: string,
+    options: FetchSummaryOptions = {},
+  ): Promise<FetchedSummary | undefined> {
+    checkString(name, 'name');
+    const { signal: _signal, ...native } = options;
+    const { summary: bytes, signatures: signatureBytes } = await runJob(
+      'ostree',
+      () => this.#native.remoteFetchSummary(name, native),
+      options,
+    );
+    if (!bytes) return undefined;
+    const summary = await parseSummary(bytes, options);
+    return { summary, bytes, ...(signatureBytes && { signatureBytes }) };
+  }
+
+  /**
+   * The GPG signatures of a summary, checked with the keys of a remote.
+   *
+   * @throws `ERR_OSTREE_GPG_NO_SIGNATURE` where there are none.
+   * @see `ostree_repo_verify_summary`
+   */
+  async verifySummary(
+    name: string,
+    summary: Uint8Array,
+    signatures: Uint8Array,
+    options?: JobOptions,
+  ): Promise<GpgSignature[]> {
+    checkString(name, 'name');
+    checkBytes(summary, 'summary');
+    checkBytes(signatures, 'signatures');
+    const found = await runJob(
+      'ostree',
+      () => this.#native.summaryVerify(name, summary, signatures),
+      options,
+    );
+    return toGpgSignatures(found);
+  }
+
+  /**
+   * The refs that a remote offers, by its summary.
+   *
+   * @throws `ENOENT` for an unknown remote; `ERR_OSTREE_FAILED` for one without a summary.
+   * @see `ostree_repo_remote_list_refs`
+   */
+  async listRefs(name: string, options?: JobOptions): Promise<Record<string, string>> {
+    checkString(name, 'name');
+    return runJob('ostree', () => this.#native.remoteListRefs(name), options);
+  }
+
+  /** The refs of collections that a remote offers. @see `ostree_repo_remote_list_collection_refs` */
+  async listCollectionRefs(name: string, options?: JobOptions): Promise<CollectionRefEntry[]> {
+    checkString(name, 'name');
+    return runJob('ostree', () => this.#native.remoteListCollectionRefs(name), options);
   }
 }
 

@@ -10,10 +10,14 @@ import {
 } from '../checks.js';
 import { AbortError, invalidArgType } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
+import type { Variant } from '../variant.js';
+import { Collections } from './collections.js';
 import type { KeyFile, KeyFileChanges } from './deployment.js';
 import { DevinoCache } from './devino_cache.js';
 import { type PullOptions, type PullProgress, pullOptions } from './pull.js';
 import { Remotes } from './remote.js';
+import { Signatures, type Verdict } from './signatures.js';
+import { RepoSummary } from './summary.js';
 import { Transaction, type TransactionStats } from './transaction.js';
 import { collectEntries, type TreeEntry } from './tree_entry.js';
 
@@ -128,11 +132,20 @@ export class Repo {
   readonly path: string;
   /** Where commits come from. */
   readonly remotes: Remotes;
+  /** Signatures of commits and data. */
+  readonly signatures: Signatures;
+  /** What the repository offers to those who pull from it. */
+  readonly summary: RepoSummary;
+  /** Refs that are known worldwide. */
+  readonly collections: Collections;
 
   private constructor(native: NativeRepo, path: string) {
     this.#native = native;
     this.path = path;
     this.remotes = new Remotes(native);
+    this.signatures = new Signatures(native);
+    this.summary = new RepoSummary(native, path);
+    this.collections = new Collections(native);
   }
 
   /**
@@ -432,6 +445,63 @@ export class Repo {
       options,
       options.onProgress,
     );
+  }
+
+  /**
+   * Whether a pull from `remote` would take a commit of this repository: checks its signatures
+   * with everything that the remote's settings ask for, GPG and sign API. A remote that asks for
+   * nothing gives no verdict, and so does not accept.
+   *
+   * @throws `ENOENT` for an unknown commit or remote. Bad signatures are in the result.
+   * @see `ostree_repo_signature_verify_commit_data`
+   */
+  async verify(
+    rev: string,
+    options: JobOptions & {
+      remote: string;
+      /** Leave one kind out of the check. */
+      gpg?: boolean;
+      sign?: boolean;
+    },
+  ): Promise<Verdict> {
+    checkString(rev, 'rev');
+    checkString(options?.remote, 'options.remote');
+    const { remote, gpg = true, sign = true } = options;
+    return runJob('ostree', () => this.#native.verify(rev, remote, gpg, sign), options);
+  }
+
+  /**
+   * The metadata beside a commit, which its checksum does not cover, such as signatures; undefined
+   * where there is none.
+   *
+   * @see `ostree_repo_read_commit_detached_metadata`
+   */
+  async readDetachedMetadata(
+    commit: string,
+    options?: JobOptions,
+  ): Promise<Record<string, unknown> | undefined> {
+    checkChecksum(commit, 'commit');
+    const metadata = await runJob(
+      'ostree',
+      () => this.#native.readDetachedMetadata(commit),
+      options,
+    );
+    return metadata ?? undefined;
+  }
+
+  /**
+   * Replaces the metadata beside a commit, signatures included; null removes it.
+   *
+   * @throws `ENOENT`.
+   * @see `ostree_repo_write_commit_detached_metadata`
+   */
+  async writeDetachedMetadata(
+    commit: string,
+    metadata: Record<string, Variant> | null,
+    options?: JobOptions,
+  ): Promise<void> {
+    checkChecksum(commit, 'commit');
+    await runJob('ostree', () => this.#native.writeDetachedMetadata(commit, metadata), options);
   }
 
   /** The configuration file. @see `ostree_repo_copy_config`, ostree.repo-config(5) */

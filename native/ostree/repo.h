@@ -66,6 +66,32 @@ class Repo : public Wrap<Repo, RepoState> {
   Napi::Value Pull(const Napi::CallbackInfo& info);
   Napi::Value PullLocal(const Napi::CallbackInfo& info);
 
+  Napi::Value ReadDetachedMetadata(const Napi::CallbackInfo& info);
+  Napi::Value WriteDetachedMetadata(const Napi::CallbackInfo& info);
+  Napi::Value GpgSignCommit(const Napi::CallbackInfo& info);
+  Napi::Value GpgAppendSignature(const Napi::CallbackInfo& info);
+  Napi::Value GpgDeleteSignatures(const Napi::CallbackInfo& info);
+  Napi::Value GpgVerifyCommit(const Napi::CallbackInfo& info);
+  Napi::Value GpgSignData(const Napi::CallbackInfo& info);
+  Napi::Value GpgVerifyData(const Napi::CallbackInfo& info);
+  Napi::Value Verify(const Napi::CallbackInfo& info);
+  Napi::Value SignCommit(const Napi::CallbackInfo& info);
+  Napi::Value SignVerifyCommit(const Napi::CallbackInfo& info);
+  Napi::Value SignDeleteSignatures(const Napi::CallbackInfo& info);
+  Napi::Value SummaryRegenerate(const Napi::CallbackInfo& info);
+  Napi::Value RegenerateMetadata(const Napi::CallbackInfo& info);
+  Napi::Value RemoteFetchSummary(const Napi::CallbackInfo& info);
+  Napi::Value RemoteListRefs(const Napi::CallbackInfo& info);
+  Napi::Value SummaryVerify(const Napi::CallbackInfo& info);
+  Napi::Value SummarySignGpg(const Napi::CallbackInfo& info);
+  Napi::Value SummarySign(const Napi::CallbackInfo& info);
+  Napi::Value GetCollectionId(const Napi::CallbackInfo& info);
+  Napi::Value SetCollectionId(const Napi::CallbackInfo& info);
+  Napi::Value ListCollectionRefs(const Napi::CallbackInfo& info);
+  Napi::Value ResolveCollectionRef(const Napi::CallbackInfo& info);
+  Napi::Value SetCollectionRef(const Napi::CallbackInfo& info);
+  Napi::Value RemoteListCollectionRefs(const Napi::CallbackInfo& info);
+
   Napi::Value Checkout(const Napi::CallbackInfo& info);
   Napi::Value Diff(const Napi::CallbackInfo& info);
 

@@ -1,0 +1,202 @@
+// Repo: collections, whose refs are the same wherever they are pulled from.
+#include "ostree/collections.h"
+
+#include "core/arguments.h"
+#include "core/error.h"
+#include "core/values.h"
+#include "ostree/names.h"
+#include "ostree/network.h"
+#include "ostree/read.h"
+#include "ostree/repo.h"
+
+namespace apt_ostree {
+
+RefTable ReadRefTable(GHashTable* table) {
+  RefTable refs;
+  GHashTableIter iter;
+  gpointer key, value;
+  g_hash_table_iter_init(&iter, table);
+  while (g_hash_table_iter_next(&iter, &key, &value)) {
+    refs.emplace(static_cast<const char*>(key), static_cast<const char*>(value));
+  }
+  return refs;
+}
+
+Napi::Value RefsToJs(Napi::Env env, const RefTable& refs) {
+  Napi::Object object = Napi::Object::New(env);
+  for (const auto& [ref, checksum] : refs) object.Set(ref, checksum);
+  return object;
+}
+
+CollectionRefTable ReadCollectionRefTable(GHashTable* table) {
+  CollectionRefTable refs;
+  GHashTableIter iter;
+  gpointer key, value;
+  g_hash_table_iter_init(&iter, table);
+  while (g_hash_table_iter_next(&iter, &key, &value)) {
+    const auto* ref = static_cast<const OstreeCollectionRef*>(key);
+    refs.emplace(std::make_pair(std::string(ref->collection_id ? ref->collection_id : ""),
+                                std::string(ref->ref_name)),
+                 static_cast<const char*>(value));
+  }
+  return refs;
+}
+
+Napi::Value CollectionRefsToJs(Napi::Env env, const CollectionRefTable& refs) {
+  Napi::Array array = Napi::Array::New(env, refs.size());
+  uint32_t i = 0;
+  for (const auto& [ref, checksum] : refs) {
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("collectionId", ref.first);
+    object.Set("ref", ref.second);
+    object.Set("checksum", checksum);
+    array.Set(i++, object);
+  }
+  return array;
+}
+
+CollectionRefVector::CollectionRefVector(
+    const std::vector<std::pair<std::string, std::string>>& refs) {
+  for (const auto& [id, ref] : refs) {
+    refs_.push_back(ostree_collection_ref_new(id.c_str(), ref.c_str()));
+  }
+  refs_.push_back(nullptr);
+}
+
+CollectionRefVector::~CollectionRefVector() {
+  for (OstreeCollectionRef* ref : refs_) {
+    if (ref != nullptr) ostree_collection_ref_free(ref);
+  }
+}
+
+std::vector<std::pair<std::string, std::string>> CheckedCollectionRefs(Napi::Value value,
+                                                                       const std::string& name) {
+  if (!value.IsArray()) {
+    throw InvalidArgumentType(value.Env(), name, "an instance of Array", value);
+  }
+  std::vector<std::pair<std::string, std::string>> refs;
+  Napi::Array list = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Options entry(value.Env(), list.Get(i), name);
+    refs.emplace_back(CheckedCollectionId(entry.Raw("collectionId"), name + ".collectionId"),
+                      CheckedRefName(entry.Raw("ref"), name + ".ref"));
+  }
+  return refs;
+}
+
+Napi::Value Repo::GetCollectionId(const Napi::CallbackInfo& info) {
+  return StartAlone(info, [state = state()](JobContext&) -> ToJs {
+    auto repo = state->Use();
+    const char* id = ostree_repo_get_collection_id(repo.get());
+    if (id == nullptr) return [](Napi::Env env) { return env.Null(); };
+    return [text = std::string(id)](Napi::Env env) -> Napi::Value {
+      return Napi::String::New(env, text);
+    };
+  });
+}
+
+Napi::Value Repo::SetCollectionId(const Napi::CallbackInfo& info) {
+  std::optional<std::string> id;
+  if (!info[0].IsNull()) id = CheckedCollectionId(info[0], "collectionId");
+  return StartAlone(info, [state = state(), id = std::move(id)](JobContext& job) {
+    auto repo = state->Use();
+    state->RequireNoTransaction();
+    const GKeyFilePtr config(ostree_repo_copy_config(repo.get()));
+    GError* error = nullptr;
+    // set_collection_id changes this object alone; the file makes it last.
+    if (id) {
+      g_key_file_set_string(config.get(), "core", "collection-id", id->c_str());
+    } else {
+      g_key_file_remove_key(config.get(), "core", "collection-id", nullptr);
+    }
+    if (!ostree_repo_write_config(repo.get(), config.get(), &error) ||
+        !ostree_repo_reload_config(repo.get(), job.cancellable(), &error)) {
+      throw FromGError(error, "Writing the configuration").Detail("path", state->path());
+    }
+    return Undefined();
+  });
+}
+
+Napi::Value Repo::ListCollectionRefs(const Napi::CallbackInfo& info) {
+  std::optional<std::string> id;
+  if (!info[0].IsUndefined()) id = CheckedCollectionId(info[0], "collectionId");
+  const bool remotes = Arguments(info).Bool(1, "remotes");
+  return Start(info, [state = state(), id = std::move(id), remotes](JobContext& job) -> ToJs {
+    auto repo = state->Use();
+    GHashTablePtr table;
+    GError* error = nullptr;
+    if (!ostree_repo_list_collection_refs(
+            repo.get(), id ? id->c_str() : nullptr, Out(table),
+            remotes ? OSTREE_REPO_LIST_REFS_EXT_NONE : OSTREE_REPO_LIST_REFS_EXT_EXCLUDE_REMOTES,
+            job.cancellable(), &error)) {
+      throw FromGError(error, "Listing refs of collections").Detail("path", state->path());
+    }
+    return [refs = ReadCollectionRefTable(table.get())](Napi::Env env) {
+      return CollectionRefsToJs(env, refs);
+    };
+  });
+}
+
+Napi::Value Repo::ResolveCollectionRef(const Napi::CallbackInfo& info) {
+  std::string id = CheckedCollectionId(info[0], "collectionId");
+  std::string ref = CheckedRefName(info[1], "ref");
+  return Start(
+      info, [state = state(), id = std::move(id), ref = std::move(ref)](JobContext& job) -> ToJs {
+        auto repo = state->Use();
+        const CollectionRefVector refs({{id, ref}});
+        GStringPtr checksum;
+        GError* error = nullptr;
+        if (!ostree_repo_resolve_collection_ref(repo.get(), refs.get()[0], TRUE,
+                                                OSTREE_REPO_RESOLVE_REV_EXT_NONE, Out(checksum),
+                                                job.cancellable(), &error)) {
+          throw FromGError(error, "Resolving a ref of a collection").Detail("ref", ref);
+        }
+        if (!checksum) return [](Napi::Env env) { return env.Null(); };
+        return [text = std::string(checksum.get())](Napi::Env env) -> Napi::Value {
+          return Napi::String::New(env, text);
+        };
+      });
+}
+
+Napi::Value Repo::SetCollectionRef(const Napi::CallbackInfo& info) {
+  std::string id = CheckedCollectionId(info[0], "collectionId");
+  std::string ref = CheckedRefName(info[1], "ref");
+  std::optional<std::string> checksum = CheckedOptionalChecksum(info[2], "checksum");
+  return StartAlone(info, [state = state(), id = std::move(id), ref = std::move(ref),
+                           checksum = std::move(checksum)](JobContext& job) {
+    auto repo = state->Use();
+    if (checksum) RequireObject(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, *checksum);
+    const CollectionRefVector refs({{id, ref}});
+    GError* error = nullptr;
+    if (!ostree_repo_set_collection_ref_immediate(repo.get(), refs.get()[0],
+                                                  checksum ? checksum->c_str() : nullptr,
+                                                  job.cancellable(), &error)) {
+      throw FromGError(error, "Writing a ref of a collection").Detail("ref", ref);
+    }
+    return Undefined();
+  });
+}
+
+Napi::Value Repo::RemoteListCollectionRefs(const Napi::CallbackInfo& info) {
+  std::string name = CheckedRemoteName(info[0], "name");
+  return StartAlone(info, [state = state(), name = std::move(name)](JobContext& job) -> ToJs {
+    auto repo = state->Use();
+    const ScopedContext context;
+    const CancelGuard guard(job.cancellable());
+    GHashTablePtr table;
+    GError* error = nullptr;
+    if (!ostree_repo_remote_list_collection_refs(repo.get(), name.c_str(), Out(table),
+                                                 job.cancellable(), &error)) {
+      if (job.cancelled()) {
+        g_clear_error(&error);
+        throw Aborted();
+      }
+      throw FromGError(error, "Listing the refs of a remote").Detail("remote", name);
+    }
+    return [refs = ReadCollectionRefTable(table.get())](Napi::Env env) {
+      return CollectionRefsToJs(env, refs);
+    };
+  });
+}
+
+}  // namespace apt_ostree

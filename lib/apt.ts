@@ -24,6 +24,20 @@ export {
   type UpdateResult,
   type UpdateSource,
 } from './apt/context.js';
+export type {
+  AptAlternative,
+  AptDependency,
+  AptIndexFile,
+  AptPackageRow,
+  AptPolicy,
+  AptProvided,
+  AptRecord,
+  AptReverseDependency,
+  BatchOptions,
+  MatchOptions,
+  SearchOptions,
+  VersionName,
+} from './apt/reader.js';
 export {
   type AptSource,
   formatSources,
@@ -33,3 +47,4 @@ export {
   sourcesForRelease,
 } from './apt/sources.js';
 export { compareVersions } from './apt/version.js';
+export { AptVersion, type AptVersionData, type MultiArch } from './apt/version-row.js';

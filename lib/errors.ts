@@ -13,6 +13,7 @@ export type AptOstreeErrorCode =
   | 'ERR_APT_LOCKED'
   | 'ERR_APT_NETWORK'
   | 'ERR_APT_NOT_AUTHENTICATED'
+  | 'ERR_APT_PATTERN'
   | 'ERR_APT_REFUSED'
   | 'ERR_APT_SOURCES'
   | 'ERR_APT_STALE_CACHE'
@@ -70,6 +71,11 @@ export interface ErrorDetails {
   uri?: string;
   /** The line of `path`, from 1. */
   line?: number;
+  /** What could not be parsed, where that was a text of the caller. */
+  pattern?: string;
+  /** Where in `pattern` it went wrong: offsets of its first byte and of the one after the last. */
+  start?: number;
+  end?: number;
   /** The last output of a maintainer script or dpkg. */
   output?: string;
 }
@@ -111,6 +117,9 @@ export class AptOstreeError extends Error {
   declare readonly remote?: string;
   declare readonly uri?: string;
   declare readonly line?: number;
+  declare readonly pattern?: string;
+  declare readonly start?: number;
+  declare readonly end?: number;
   declare readonly output?: string;
   /** @internal */
   readonly [kBrand]: readonly string[];

@@ -8,6 +8,37 @@ export interface NativeTable<Column extends string> {
   columns: Record<Column, string>;
 }
 
+/** Many rows; see native/apt/columns.h. */
+export interface NativeColumns<Text extends string, Numeric extends string> {
+  rows: number;
+  /** Where the next page starts; 0 after the last one. */
+  next: number;
+  texts: Record<Text, string>;
+  /** Where the part of each row ends in its text. */
+  ends: Record<Text, Uint32Array>;
+  numbers: Record<Numeric, Float64Array>;
+}
+
+export type VersionText =
+  | 'name'
+  | 'packageArchitecture'
+  | 'version'
+  | 'architecture'
+  | 'section'
+  | 'priority'
+  | 'multiArch'
+  | 'sourceName'
+  | 'sourceVersion';
+export type VersionNumber = 'id' | 'size' | 'installedSize' | 'phasedPercentage' | 'flags';
+export type NativeVersionRows = NativeColumns<VersionText, VersionNumber>;
+
+export interface NativeSearch {
+  terms: string[];
+  kind: string;
+  names: boolean;
+  descriptions: boolean;
+}
+
 export interface NativeMessage {
   severity: string;
   text: string;
@@ -123,6 +154,35 @@ export interface NativePlan {
 export interface NativeAptCache {
   package(name: string, architecture?: string): NativeJob<NativePackage | null>;
   list(filter: NativeListFilter): NativeJob<NativeListPage>;
+  versions(after: number, limit: number): NativeJob<NativeVersionRows>;
+  packages(
+    after: number,
+    limit: number,
+  ): NativeJob<
+    NativeColumns<
+      'name' | 'architecture' | 'installed' | 'candidate' | 'section',
+      'id' | 'flags' | 'versions'
+    >
+  >;
+  packageVersions(name: string, architecture?: string): NativeJob<NativeVersionRows>;
+  reverseDependencies(
+    name: string,
+    architecture: string | undefined,
+    after: number,
+    limit: number,
+  ): NativeJob<
+    NativeColumns<'name' | 'architecture' | 'version' | 'type' | 'comparison' | 'wanted', 'id'>
+  >;
+  whatProvides(name: string): NativeJob<NativeVersionRows>;
+  /** `id`: of a version in this cache. The shapes of the answers are in lib/apt/reader.ts. */
+  describe(
+    what: 'dependencies' | 'provides' | 'origins' | 'record',
+    id: number,
+  ): NativeJob<unknown>;
+  indexFiles(): NativeJob<unknown>;
+  policy(name: string, architecture?: string): NativeJob<unknown>;
+  search(search: NativeSearch): NativeJob<NativeVersionRows>;
+  match(pattern: string, allVersions: boolean): NativeJob<NativeVersionRows>;
   solve(request: NativeRequest): NativeJob<NativePlan>;
   /** `packages`: name, architecture and version of one after the other. */
   fetch(

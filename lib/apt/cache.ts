@@ -1,14 +1,9 @@
-import type {
-  NativeAptCache,
-  NativeListPage,
-  NativePlan,
-  NativeRequest,
-  NativeTable,
-} from '../../types/apt.js';
+import type { NativeListPage, NativePlan, NativeRequest, NativeTable } from '../../types/apt.js';
 import { checkOneOf, checkString } from '../checks.js';
 import { type ErrorMessage, invalidArgType, invalidArgValue } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
 import type { FetchEvent } from './context.js';
+import { AptReader } from './reader.js';
 import { rowsOf } from './table.js';
 
 export interface PackageName {
@@ -145,17 +140,10 @@ export interface FetchedPackage extends WantedPackage {
  * The packages of a context as they were when it was opened. After an update, or a change of the
  * status file, methods throw `ERR_APT_STALE_CACHE`: open another. Close it, or use `await using`.
  */
-export class AptCache {
-  readonly #native: NativeAptCache;
-
-  /** @internal Use `AptContext.open`. */
-  constructor(native: NativeAptCache) {
-    this.#native = native;
-  }
-
+export class AptCache extends AptReader {
   /** What libapt-pkg had to remark when the cache was opened. */
   get warnings(): ErrorMessage[] {
-    return callNative('apt', () => this.#native.warnings()) as ErrorMessage[];
+    return callNative('apt', () => this.native.warnings()) as ErrorMessage[];
   }
 
   /** A package, or undefined where no source and no status has a version of it. */
@@ -166,7 +154,7 @@ export class AptCache {
   ): Promise<AptPackage | undefined> {
     checkString(name, 'name');
     if (architecture !== undefined) checkString(architecture, 'architecture');
-    const found = await runJob('apt', () => this.#native.package(name, architecture), options);
+    const found = await runJob('apt', () => this.native.package(name, architecture), options);
     if (found === null) return undefined;
     return {
       ...found,
@@ -187,7 +175,7 @@ export class AptCache {
       const page: NativeListPage = await runJob(
         'apt',
         () =>
-          this.#native.list({
+          this.native.list({
             essential,
             installed,
             after,
@@ -227,7 +215,7 @@ export class AptCache {
       install: checkNames(install, 'request.install'),
       remove: checkNames(remove, 'request.remove'),
     };
-    return toPlan(await runJob('apt', () => this.#native.solve(native), { signal }));
+    return toPlan(await runJob('apt', () => this.native.solve(native), { signal }));
   }
 
   /**
@@ -252,7 +240,7 @@ export class AptCache {
     type Result = NativeTable<'name' | 'architecture' | 'version' | 'path' | 'sha256'>;
     const table = await runJob<Result, FetchEvent>(
       'apt',
-      (progress) => this.#native.fetch(fields, progress),
+      (progress) => this.native.fetch(fields, progress),
       options,
       options.onProgress,
     );
@@ -261,7 +249,7 @@ export class AptCache {
 
   /** Frees the cache; running operations finish first, later calls throw `ERR_CLOSED`. */
   close(): void {
-    callNative('apt', () => this.#native.close());
+    callNative('apt', () => this.native.close());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

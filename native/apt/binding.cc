@@ -28,8 +28,9 @@ NativeError ToNative(const apt::Failure& failure) {
   return error;
 }
 
-// A job on libapt-pkg's thread.
-Napi::Value Start(Napi::Env env, Napi::Value progress, Work work) {
+}  // namespace
+
+Napi::Value StartApt(Napi::Env env, Napi::Value progress, Work work) {
   return Job::Start(env, AddonData::Of(env).apt(), nullptr, progress,
                     [work = std::move(work)](JobContext& job) -> ToJs {
                       try {
@@ -40,14 +41,11 @@ Napi::Value Start(Napi::Env env, Napi::Value progress, Work work) {
                     });
 }
 
-Napi::Value Start(Napi::Env env, Work work) { return Start(env, env.Undefined(), std::move(work)); }
-
-// A result as the closure that converts it.
-template <typename T, typename Convert>
-ToJs Converted(T value, Convert convert) {
-  auto shared = std::make_shared<const T>(std::move(value));
-  return [shared, convert](Napi::Env env) -> Napi::Value { return convert(env, *shared); };
+Napi::Value StartApt(Napi::Env env, Work work) {
+  return StartApt(env, env.Undefined(), std::move(work));
 }
+
+namespace {
 
 // Sends what happens in a download to JavaScript.
 class Reporter : public apt::FetchListener {
@@ -223,7 +221,7 @@ Napi::Value AptContext::CreateContext(const Napi::CallbackInfo& info) {
   if (options.directory.empty() || options.directory.front() != '/') {
     throw InvalidArgumentValue(info.Env(), "directory", "must be an absolute path");
   }
-  return Start(info.Env(), [options = std::move(options)](JobContext&) -> ToJs {
+  return StartApt(info.Env(), [options = std::move(options)](JobContext&) -> ToJs {
     auto state =
         std::make_shared<AptContextState>(std::make_shared<apt::Context>(options), "apt context");
     return [state](Napi::Env env) -> Napi::Value { return AptContext::Create(env, state); };
@@ -233,7 +231,7 @@ Napi::Value AptContext::CreateContext(const Napi::CallbackInfo& info) {
 Napi::Value AptContext::Update(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const bool strict = arguments.Bool(0, "strict");
-  return Start(info.Env(), arguments.Raw(1), [state = state(), strict](JobContext& job) -> ToJs {
+  return StartApt(info.Env(), arguments.Raw(1), [state = state(), strict](JobContext& job) -> ToJs {
     auto context = state->Use();
     Reporter reporter(job);
     return Converted(apt::Update(*context, strict, reporter),
@@ -251,7 +249,7 @@ Napi::Value AptContext::Update(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value AptContext::Open(const Napi::CallbackInfo& info) {
-  return Start(info.Env(), [state = state()](JobContext&) -> ToJs {
+  return StartApt(info.Env(), [state = state()](JobContext&) -> ToJs {
     auto cache =
         std::make_shared<AptCacheState>(std::make_shared<apt::Cache>(state->Use()), "apt cache");
     return [cache](Napi::Env env) -> Napi::Value { return AptCache::Create(env, cache); };
@@ -267,6 +265,16 @@ void AptCache::Init(Napi::Env env, Napi::Object exports) {
   Define(env, exports,
          {
              InstanceMethod<&AptCache::Package>("package"),
+             InstanceMethod<&AptCache::Versions>("versions"),
+             InstanceMethod<&AptCache::Packages>("packages"),
+             InstanceMethod<&AptCache::PackageVersions>("packageVersions"),
+             InstanceMethod<&AptCache::ReverseDependencies>("reverseDependencies"),
+             InstanceMethod<&AptCache::WhatProvides>("whatProvides"),
+             InstanceMethod<&AptCache::Describe>("describe"),
+             InstanceMethod<&AptCache::IndexFiles>("indexFiles"),
+             InstanceMethod<&AptCache::Policy>("policy"),
+             InstanceMethod<&AptCache::Search>("search"),
+             InstanceMethod<&AptCache::Match>("match"),
              InstanceMethod<&AptCache::List>("list"),
              InstanceMethod<&AptCache::Solve>("solve"),
              InstanceMethod<&AptCache::Fetch>("fetch"),
@@ -279,11 +287,11 @@ Napi::Value AptCache::Package(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   std::string name = arguments.String(0, "name");
   std::string architecture = arguments.OptionalString(1, "architecture").value_or("");
-  return Start(info.Env(),
-               [state = state(), name = std::move(name),
-                architecture = std::move(architecture)](JobContext&) -> ToJs {
-                 return Converted(state->Use()->Package(name, architecture), PackageToJs);
-               });
+  return StartApt(info.Env(),
+                  [state = state(), name = std::move(name),
+                   architecture = std::move(architecture)](JobContext&) -> ToJs {
+                    return Converted(state->Use()->Package(name, architecture), PackageToJs);
+                  });
 }
 
 Napi::Value AptCache::List(const Napi::CallbackInfo& info) {
@@ -294,7 +302,7 @@ Napi::Value AptCache::List(const Napi::CallbackInfo& info) {
   filter.priorities = options.Strings("priorities");
   filter.after = static_cast<uint64_t>(options.Integer("after", 0, 0, INT64_MAX));
   filter.limit = static_cast<size_t>(options.Integer("limit", 5000, 1, 20000));
-  return Start(info.Env(), [state = state(), filter](JobContext&) -> ToJs {
+  return StartApt(info.Env(), [state = state(), filter](JobContext&) -> ToJs {
     const apt::ListPage page = state->Use()->List(filter);
     Table rows({"name", "architecture", "version", "installed", "priority", "section", "essential",
                 "auto"});
@@ -313,7 +321,7 @@ Napi::Value AptCache::List(const Napi::CallbackInfo& info) {
 
 Napi::Value AptCache::Solve(const Napi::CallbackInfo& info) {
   apt::Request request = ReadRequest(Arguments(info).Object(0, "request"));
-  return Start(
+  return StartApt(
       info.Env(), [state = state(), request = std::move(request)](JobContext& job) -> ToJs {
         auto cache = state->Use();
         return ConvertedPlan(apt::Solve(*cache, request, [&job] { return job.cancelled(); }));
@@ -331,17 +339,18 @@ Napi::Value AptCache::Fetch(const Napi::CallbackInfo& info) {
   for (size_t i = 0; i < fields.size(); i += 3) {
     wanted.push_back({fields[i], fields[i + 1], fields[i + 2]});
   }
-  return Start(info.Env(), arguments.Raw(1),
-               [state = state(), wanted = std::move(wanted)](JobContext& job) -> ToJs {
-                 auto cache = state->Use();
-                 Reporter reporter(job);
-                 Table table({"name", "architecture", "version", "path", "sha256"});
-                 for (const apt::FetchedPackage& one : apt::Fetch(*cache, wanted, reporter)) {
-                   table.Row({one.name, one.architecture, one.version, one.path, one.sha256});
-                 }
-                 return Converted(std::move(table),
-                                  [](Napi::Env env, const Table& rows) { return rows.ToJs(env); });
-               });
+  return StartApt(info.Env(), arguments.Raw(1),
+                  [state = state(), wanted = std::move(wanted)](JobContext& job) -> ToJs {
+                    auto cache = state->Use();
+                    Reporter reporter(job);
+                    Table table({"name", "architecture", "version", "path", "sha256"});
+                    for (const apt::FetchedPackage& one : apt::Fetch(*cache, wanted, reporter)) {
+                      table.Row({one.name, one.architecture, one.version, one.path, one.sha256});
+                    }
+                    return Converted(std::move(table), [](Napi::Env env, const Table& rows) {
+                      return rows.ToJs(env);
+                    });
+                  });
 }
 
 Napi::Value AptCache::Warnings(const Napi::CallbackInfo& info) {

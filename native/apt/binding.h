@@ -68,12 +68,33 @@ class AptCache : public Wrap<AptCache, AptCacheState> {
 
  private:
   Napi::Value Package(const Napi::CallbackInfo& info);
+  Napi::Value Versions(const Napi::CallbackInfo& info);
+  Napi::Value Packages(const Napi::CallbackInfo& info);
+  Napi::Value PackageVersions(const Napi::CallbackInfo& info);
+  Napi::Value ReverseDependencies(const Napi::CallbackInfo& info);
+  Napi::Value WhatProvides(const Napi::CallbackInfo& info);
+  Napi::Value Describe(const Napi::CallbackInfo& info);
+  Napi::Value IndexFiles(const Napi::CallbackInfo& info);
+  Napi::Value Policy(const Napi::CallbackInfo& info);
+  Napi::Value Search(const Napi::CallbackInfo& info);
+  Napi::Value Match(const Napi::CallbackInfo& info);
   Napi::Value List(const Napi::CallbackInfo& info);
   Napi::Value Solve(const Napi::CallbackInfo& info);
   Napi::Value Fetch(const Napi::CallbackInfo& info);
   Napi::Value Warnings(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 };
+
+// A job on libapt-pkg's thread; its failures become errors of JavaScript.
+Napi::Value StartApt(Napi::Env env, Napi::Value progress, Work work);
+Napi::Value StartApt(Napi::Env env, Work work);
+
+// A result as the closure that converts it.
+template <typename T, typename Convert>
+ToJs Converted(T value, Convert convert) {
+  auto shared = std::make_shared<const T>(std::move(value));
+  return [shared, convert](Napi::Env env) -> Napi::Value { return convert(env, *shared); };
+}
 
 // Both classes and compareVersions.
 void InitApt(Napi::Env env, Napi::Object exports);

@@ -5,23 +5,51 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace apt_ostree::apt {
+
+namespace {
+
+void RemoveOtherBinaryCaches(const std::string& directory, const std::string& kept) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+    const std::string name = entry.path().filename();
+    if (name.rfind("pkgcache-", 0) == 0 && name != kept) {
+      std::filesystem::remove(entry.path(), ignored);
+    }
+  }
+}
+
+}  // namespace
 
 bool Cache::Fingerprint::operator==(const Fingerprint& other) const {
   const auto same = [](const struct timespec& a, const struct timespec& b) {
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
   };
-  return exists == other.exists && size == other.size && inode == other.inode &&
-         same(modified, other.modified) && same(changed, other.changed);
+  return exists == other.exists && size == other.size && device == other.device &&
+         inode == other.inode && same(modified, other.modified) && same(changed, other.changed);
 }
 
 Cache::Fingerprint Cache::StatusFingerprint() const {
   struct stat info;
   const std::optional<std::string>& path = context_->options().dpkg_status;
   if (!path.has_value() || stat(path->c_str(), &info) != 0) return {};
-  return {true, info.st_size, info.st_ino, info.st_mtim, info.st_ctim};
+  return {true, info.st_size, info.st_dev, info.st_ino, info.st_mtim, info.st_ctim};
+}
+
+// libapt-pkg knows its binary cache by path, size and time of the status file, and files of
+// commits have time 0. So the name of the binary cache says which status it is about.
+std::string Cache::BinaryCacheName() const {
+  if (!fingerprint_.exists) return "pkgcache-empty.bin";
+  const auto time = [](const struct timespec& stamp) {
+    return std::to_string(stamp.tv_sec) + "." + std::to_string(stamp.tv_nsec);
+  };
+  return "pkgcache-" + std::to_string(fingerprint_.device) + "-" +
+         std::to_string(fingerprint_.inode) + "-" + time(fingerprint_.modified) + "-" +
+         time(fingerprint_.changed) + ".bin";
 }
 
 Cache::Cache(std::shared_ptr<Context> context)
@@ -34,10 +62,13 @@ Cache::Cache(std::shared_ptr<Context> context)
   }
   Session session(context_->configuration());
   auto file = std::make_unique<CacheFile>();
+  const std::string binary = BinaryCacheName();
+  context_->configuration().Set("Dir::Cache::pkgcache", binary);
   if (!file->Build(context_->options().recommends)) {
     throw session.MakeFailure("ERR_APT_FAILED", "Opening the package cache");
   }
   warnings_ = session.TakeMessages();
+  if (!binary.empty()) RemoveOtherBinaryCaches(context_->options().directory, binary);
   file_ = std::move(file);
 }
 
@@ -67,16 +98,14 @@ std::optional<PackageInfo> Cache::Package(const std::string& name,
   pkgCache::PkgIterator package =
       architecture.empty() ? cache.FindPkg(name) : cache.FindPkg(name, architecture);
   if (package.end() || package->VersionList == 0) return std::nullopt;
-  file.depcache().Restore();
   PackageInfo info;
   info.name = package.Name();
   info.architecture = package.Arch();
-  pkgDepCache::StateCache& state = file[package];
-  pkgCache::VerIterator candidate = state.CandidateVerIter(cache);
+  pkgCache::VerIterator candidate = file.policy().GetCandidateVer(package);
   if (!candidate.end()) info.candidate = candidate.VerStr();
   if (package->CurrentVer != 0) info.installed = package.CurrentVer().VerStr();
   info.essential = IsEssential(package);
-  info.automatic = (state.Flags & pkgCache::Flag::Auto) != 0;
+  info.automatic = file.IsAutomatic(package);
   info.held = package->SelectedState == pkgCache::State::Hold;
   for (pkgCache::VerIterator version = package.VersionList(); !version.end(); ++version) {
     info.versions.push_back({version.VerStr(), version.Arch(), Text(version.Section()),
@@ -90,7 +119,6 @@ ListPage Cache::List(const ListFilter& filter) {
   Session session(context_->configuration());
   CacheFile& file = Use();
   pkgCache& cache = file;
-  file.depcache().Restore();
   ListPage page;
   uint64_t position = 0;
   for (pkgCache::PkgIterator package = cache.PkgBegin(); !package.end(); ++package) {
@@ -99,8 +127,7 @@ ListPage Cache::List(const ListFilter& filter) {
     if (filter.essential.has_value() && *filter.essential != IsEssential(package)) continue;
     const bool installed = package->CurrentVer != 0;
     if (filter.installed.has_value() && *filter.installed != installed) continue;
-    pkgDepCache::StateCache& state = file[package];
-    pkgCache::VerIterator version = state.CandidateVerIter(cache);
+    pkgCache::VerIterator version = file.policy().GetCandidateVer(package);
     if (version.end()) version = package.CurrentVer();
     if (version.end()) continue;
     const std::string priority = Text(version.PriorityType());
@@ -110,8 +137,7 @@ ListPage Cache::List(const ListFilter& filter) {
     }
     page.rows.push_back({package.Name(), package.Arch(), version.VerStr(),
                          installed ? package.CurrentVer().VerStr() : "", priority,
-                         Text(version.Section()), IsEssential(package),
-                         (state.Flags & pkgCache::Flag::Auto) != 0});
+                         Text(version.Section()), IsEssential(package), file.IsAutomatic(package)});
     if (page.rows.size() >= filter.limit) {
       page.next = position;
       break;

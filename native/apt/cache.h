@@ -85,12 +85,14 @@ class Cache {
   struct Fingerprint {
     bool exists = false;
     off_t size = 0;
+    dev_t device = 0;
     ino_t inode = 0;
     struct timespec modified = {};
     struct timespec changed = {};
     bool operator==(const Fingerprint& other) const;
   };
   Fingerprint StatusFingerprint() const;
+  std::string BinaryCacheName() const;
 
   std::shared_ptr<Context> context_;
   unsigned long generation_;

@@ -190,7 +190,7 @@ void Context::Configure() {
   set.Set("Dir::Cache", own + "/");
   set.Set("Dir::Cache::archives", own + "/archives/");
   set.Set("Dir::Cache::srcpkgcache", "srcpkgcache.bin");
-  // Its check is path, size and time of the status file, and files of commits have time 0.
+  // Named after the status file when a cache is opened.
   set.Set("Dir::Cache::pkgcache", "");
   set.Set("Dir::Etc", etc);
   set.Set("Dir::Etc::sourcelist", own + "/etc/context.sources");
@@ -229,6 +229,12 @@ void Context::Configure() {
   set.Set(target + "Description", "$(RELEASE)/$(COMPONENT) $(ARCHITECTURE) Packages");
   set.Set(target + "flatDescription", "$(RELEASE) Packages");
   set.Set(target + "Optional", "false");
+  const std::string texts = "Acquire::IndexTargets::deb::Translations::";
+  set.Set(texts + "MetaKey", "$(COMPONENT)/i18n/Translation-$(LANGUAGE)");
+  set.Set(texts + "flatMetaKey", "$(LANGUAGE)");
+  set.Set(texts + "ShortDescription", "Translation-$(LANGUAGE)");
+  set.Set(texts + "Description", "$(RELEASE)/$(COMPONENT) Translation-$(LANGUAGE)");
+  set.Set(texts + "flatDescription", "$(RELEASE) Translation-$(LANGUAGE)");
   const std::string sources = "Acquire::IndexTargets::deb-src::Sources::";
   set.Set(sources + "MetaKey", "$(COMPONENT)/source/Sources");
   set.Set(sources + "flatMetaKey", "Sources");

@@ -1,6 +1,9 @@
 #include "apt/depcache.h"
 
+#include <apt-pkg/configuration.h>
 #include <apt-pkg/error.h>
+#include <apt-pkg/fileutl.h>
+#include <apt-pkg/tagfile.h>
 
 #include <algorithm>
 
@@ -41,35 +44,103 @@ void DepCache::Restore() {
   forbidden_.clear();
 }
 
+CacheFile::~CacheFile() = default;
+
 bool CacheFile::Build(bool recommends) {
   if (!BuildCaches(nullptr, false)) return false;
   auto policy = std::make_unique<SolvePolicy>(Cache, recommends);
   if (_error->PendingError()) return false;
   ReadPinFile(*policy);
   ReadPinDir(*policy);
-  if (_error->PendingError()) return false;
-  auto depcache = std::make_unique<DepCache>(Cache, policy.get());
-  // An action group that stays open, as in apt-get: else each mark ends with a sweep for
-  // packages that nothing needs, over the whole cache.
-  depcache->IncreaseActionGroupLevel();
-  // pkgCacheFile deletes both, through their virtual destructors.
+  // pkgCacheFile deletes it, through its virtual destructor.
   Policy = policy.release();
-  DCache = depcache.release();
-  if (!DCache->Init(nullptr)) return false;
-  this->depcache().Save();
   return !_error->PendingError();
 }
 
+bool CacheFile::BuildMarks() {
+  if (DCache != nullptr) return true;
+  auto depcache = std::make_unique<DepCache>(Cache, &policy());
+  // An action group that stays open, as in apt-get: else each mark ends with a sweep for
+  // packages that nothing needs, over the whole cache.
+  depcache->IncreaseActionGroupLevel();
+  if (!depcache->Init(nullptr) || _error->PendingError()) return false;
+  depcache->Save();
+  DCache = depcache.release();
+  return true;
+}
+
 bool CacheFile::Reset(bool recommends) {
-  if (policy().recommends() == recommends) {
-    depcache().Restore();
-    return true;
+  if (DCache == nullptr) {
+    policy().set_recommends(recommends);
+    return BuildMarks();
   }
-  policy().set_recommends(recommends);
   depcache().Restore();
+  if (policy().recommends() == recommends) return true;
+  policy().set_recommends(recommends);
   if (!depcache().Init(nullptr)) return false;
   depcache().Save();
   return true;
+}
+
+pkgRecords& CacheFile::records() {
+  if (records_ == nullptr) records_ = std::make_unique<pkgRecords>(*Cache);
+  return *records_;
+}
+
+void CacheFile::ReadStates() {
+  automatic_.emplace(Cache->Head().PackageCount, false);
+  const std::string path = _config->FindFile("Dir::State::extended_states");
+  if (!RealFileExists(path)) return;
+  FileFd file(path, FileFd::ReadOnly, FileFd::Extension);
+  pkgTagFile tags(&file);
+  for (pkgTagSection section; tags.Step(section);) {
+    if (section.FindI("Auto-Installed", 0) <= 0) continue;
+    const std::string name = section.FindS("Package");
+    const std::string architecture = section.FindS("Architecture");
+    pkgCache::PkgIterator package =
+        architecture.empty() ? Cache->FindPkg(name) : Cache->FindPkg(name, architecture);
+    if (!package.end()) (*automatic_)[package->ID] = true;
+  }
+}
+
+bool CacheFile::IsAutomatic(pkgCache::PkgIterator const& package) {
+  if (!automatic_.has_value()) ReadStates();
+  return (*automatic_)[package->ID];
+}
+
+pkgCache::VerIterator CacheFile::Candidate(pkgCache::PkgIterator const& package) {
+  if (candidates_.empty()) {
+    candidates_.assign(Cache->Head().PackageCount, nullptr);
+    for (pkgCache::PkgIterator one = Cache->PkgBegin(); !one.end(); ++one) {
+      if (one->VersionList != 0) candidates_[one->ID] = policy().GetCandidateVer(one);
+    }
+  }
+  return pkgCache::VerIterator(*Cache, candidates_[package->ID]);
+}
+
+void CacheFile::BuildIndex() {
+  if (!packages_.empty()) return;
+  packages_.assign(Cache->Head().PackageCount, nullptr);
+  versions_.assign(Cache->Head().VersionCount, nullptr);
+  for (pkgCache::PkgIterator package = Cache->PkgBegin(); !package.end(); ++package) {
+    if (package->ID < packages_.size()) packages_[package->ID] = package;
+    for (pkgCache::VerIterator version = package.VersionList(); !version.end(); ++version) {
+      if (version->ID < versions_.size()) versions_[version->ID] = version;
+    }
+  }
+}
+
+pkgCache::VerIterator CacheFile::VersionById(size_t id) {
+  BuildIndex();
+  if (id >= versions_.size() || versions_[id] == nullptr) return pkgCache::VerIterator(*Cache);
+  return pkgCache::VerIterator(*Cache, versions_[id]);
+}
+
+pkgCache::PkgIterator CacheFile::PackageById(size_t id) {
+  BuildIndex();
+  // A default one is at its end.
+  if (id >= packages_.size() || packages_[id] == nullptr) return pkgCache::PkgIterator();
+  return pkgCache::PkgIterator(*Cache, packages_[id]);
 }
 
 }  // namespace apt_ostree::apt

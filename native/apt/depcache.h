@@ -4,11 +4,15 @@
 
 #include <apt-pkg/cachefile.h>
 #include <apt-pkg/depcache.h>
+#include <apt-pkg/pkgrecords.h>
 #include <apt-pkg/policy.h>
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
+
+#include "apt/descriptions.h"
 
 namespace apt_ostree::apt {
 
@@ -50,12 +54,41 @@ class DepCache : public pkgDepCache {
 
 class CacheFile : public pkgCacheFile {
  public:
-  // False with the reasons on the error stack.
+  ~CacheFile();
+
+  // Lists, status and policy; enough to read, and a fraction of what marks cost. False with the
+  // reasons on the error stack.
   bool Build(bool recommends);
+  // Marks, made when first asked for.
+  bool BuildMarks();
+  // Only after BuildMarks or Reset.
   DepCache& depcache() { return *static_cast<DepCache*>(DCache); }
   SolvePolicy& policy() { return *static_cast<SolvePolicy*>(Policy); }
   // Marks as after opening, with Recommends as wanted.
   bool Reset(bool recommends);
+
+  // Records of the index files: one reader, as each one opens every file.
+  pkgRecords& records();
+  // Read when first asked for; see search.h.
+  Descriptions& descriptions() { return descriptions_; }
+  // Whether apt's state file says that the package came only because something needs it.
+  bool IsAutomatic(pkgCache::PkgIterator const& package);
+  // What policy and pins would install, or end(); computed for all packages at once.
+  pkgCache::VerIterator Candidate(pkgCache::PkgIterator const& package);
+  // By their number in the cache; end() where there is none.
+  pkgCache::VerIterator VersionById(size_t id);
+  pkgCache::PkgIterator PackageById(size_t id);
+
+ private:
+  void BuildIndex();
+  void ReadStates();
+
+  std::unique_ptr<pkgRecords> records_;
+  Descriptions descriptions_;
+  std::vector<pkgCache::Version*> versions_;
+  std::vector<pkgCache::Package*> packages_;
+  std::vector<pkgCache::Version*> candidates_;
+  std::optional<std::vector<bool>> automatic_;
 };
 
 }  // namespace apt_ostree::apt

@@ -209,7 +209,7 @@ void MakePlan(CacheFile& file, Session& session, bool purge, Plan& plan) {
   pkgCache& cache = file;
   DepCache& depcache = file.depcache();
   pkgSourceList& sources = *file.GetSourceList();
-  pkgRecords records(cache);
+  pkgRecords& records = file.records();
   session.ThrowPending("ERR_APT_FAILED", "Reading the package lists");
   for (PkgIterator package = cache.PkgBegin(); !package.end(); ++package) {
     pkgDepCache::StateCache& state = depcache[package];

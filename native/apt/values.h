@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "apt/columns.h"
 #include "apt/failure.h"
+#include "apt/tree.h"
 
 namespace apt_ostree {
 
@@ -26,6 +28,10 @@ class Table {
   std::vector<std::string> texts_;
   size_t rows_ = 0;
 };
+
+Napi::Value ColumnsToJs(Napi::Env env, const apt::Columns& columns);
+// Members in their order; for small answers.
+Napi::Value TreeToJs(Napi::Env env, const apt::Tree& tree);
 
 Napi::Value MessagesToJs(Napi::Env env, const std::vector<apt::Message>& messages);
 

@@ -117,7 +117,14 @@ Napi::Error NativeError::ToJs(Napi::Env env) const {
     }
     object.Set("messages", list);
   }
-  for (const auto& [key, value] : details_) object.Set(key, value);
+  for (const auto& [key, value] : details_) {
+    // Places are numbers.
+    if (key == "start" || key == "end") {
+      object.Set(key, std::stod(value));
+    } else {
+      object.Set(key, value);
+    }
+  }
   return error;
 }
 

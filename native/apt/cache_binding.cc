@@ -1,0 +1,136 @@
+// AptCache: what reads a cache. Changes and plans are in binding.cc.
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "apt/binding.h"
+#include "apt/cache.h"
+#include "apt/inspect.h"
+#include "apt/search.h"
+#include "apt/values.h"
+#include "core/arguments.h"
+
+namespace apt_ostree {
+
+namespace {
+
+// A job whose answer is `read(cache)`: Columns.
+template <typename Read>
+Napi::Value StartColumns(const Napi::CallbackInfo& info, std::shared_ptr<AptCacheState> state,
+                         Read read) {
+  return StartApt(info.Env(), [state = std::move(state), read](JobContext& job) -> ToJs {
+    auto cache = state->Use();
+    return Converted(read(*cache, job), ColumnsToJs);
+  });
+}
+
+// A job whose answer is `read(cache)`: a Tree.
+template <typename Read>
+Napi::Value StartTree(const Napi::CallbackInfo& info, std::shared_ptr<AptCacheState> state,
+                      Read read) {
+  return StartApt(info.Env(), [state = std::move(state), read](JobContext&) -> ToJs {
+    auto cache = state->Use();
+    return Converted(read(*cache), TreeToJs);
+  });
+}
+
+apt::Page ReadPage(const Arguments& arguments, size_t index) {
+  apt::Page page;
+  page.after = static_cast<uint64_t>(arguments.Integer(index, "after", 0, INT64_MAX));
+  page.limit = static_cast<size_t>(arguments.Integer(index + 1, "limit", 1, 65536));
+  return page;
+}
+
+}  // namespace
+
+Napi::Value AptCache::Versions(const Napi::CallbackInfo& info) {
+  const apt::Page page = ReadPage(Arguments(info), 0);
+  return StartColumns(info, state(), [page](apt::Cache& cache, JobContext&) {
+    return apt::ListVersions(cache, page);
+  });
+}
+
+Napi::Value AptCache::Packages(const Napi::CallbackInfo& info) {
+  const apt::Page page = ReadPage(Arguments(info), 0);
+  return StartColumns(info, state(), [page](apt::Cache& cache, JobContext&) {
+    return apt::ListPackages(cache, page);
+  });
+}
+
+Napi::Value AptCache::PackageVersions(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const std::string name = arguments.String(0, "name");
+  const std::string architecture = arguments.OptionalString(1, "architecture").value_or("");
+  return StartColumns(info, state(), [name, architecture](apt::Cache& cache, JobContext&) {
+    return apt::PackageVersions(cache, name, architecture);
+  });
+}
+
+Napi::Value AptCache::ReverseDependencies(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const std::string name = arguments.String(0, "name");
+  const std::string architecture = arguments.OptionalString(1, "architecture").value_or("");
+  const apt::Page page = ReadPage(arguments, 2);
+  return StartColumns(info, state(), [name, architecture, page](apt::Cache& cache, JobContext&) {
+    return apt::ReverseDependencies(cache, name, architecture, page);
+  });
+}
+
+Napi::Value AptCache::WhatProvides(const Napi::CallbackInfo& info) {
+  const std::string name = Arguments(info).String(0, "name");
+  return StartColumns(info, state(), [name](apt::Cache& cache, JobContext&) {
+    return apt::WhatProvides(cache, name);
+  });
+}
+
+Napi::Value AptCache::Describe(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const std::string what = arguments.String(0, "what");
+  const auto id = static_cast<uint32_t>(arguments.Integer(1, "id", 0, UINT32_MAX));
+  apt::Tree (*read)(apt::Cache&, uint32_t) = nullptr;
+  if (what == "dependencies") read = apt::Dependencies;
+  if (what == "provides") read = apt::Provides;
+  if (what == "origins") read = apt::Origins;
+  if (what == "record") read = apt::Record;
+  if (read == nullptr) throw InvalidArgumentValue(info.Env(), "what", "is unknown");
+  return StartTree(info, state(), [read, id](apt::Cache& cache) { return read(cache, id); });
+}
+
+Napi::Value AptCache::IndexFiles(const Napi::CallbackInfo& info) {
+  return StartTree(info, state(), apt::IndexFiles);
+}
+
+Napi::Value AptCache::Policy(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const std::string name = arguments.String(0, "name");
+  const std::string architecture = arguments.OptionalString(1, "architecture").value_or("");
+  return StartTree(info, state(), [name, architecture](apt::Cache& cache) {
+    return apt::ExplainPolicy(cache, name, architecture);
+  });
+}
+
+Napi::Value AptCache::Search(const Napi::CallbackInfo& info) {
+  Options options = Arguments(info).Object(0, "search");
+  apt::Search search;
+  search.terms = options.Strings("terms");
+  const std::string kind = options.String("kind");
+  if (kind == "glob") search.kind = apt::TermKind::kGlob;
+  if (kind == "regex") search.kind = apt::TermKind::kRegex;
+  search.names = options.Bool("names", true);
+  search.descriptions = options.Bool("descriptions", true);
+  return StartColumns(info, state(), [search](apt::Cache& cache, JobContext& job) {
+    return apt::SearchPackages(cache, search, [&job] { return job.cancelled(); });
+  });
+}
+
+Napi::Value AptCache::Match(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const std::string pattern = arguments.String(0, "pattern");
+  const bool all = arguments.Bool(1, "allVersions");
+  return StartColumns(info, state(), [pattern, all](apt::Cache& cache, JobContext&) {
+    return apt::MatchPattern(cache, pattern, all);
+  });
+}
+
+}  // namespace apt_ostree

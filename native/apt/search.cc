@@ -1,0 +1,176 @@
+#include "apt/search.h"
+
+#include <apt-pkg/cachefilter.h>
+#include <apt-pkg/error.h>
+#include <fnmatch.h>
+#include <regex.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "apt/inspect.h"
+
+namespace apt_ostree::apt {
+
+namespace {
+
+using PkgIterator = pkgCache::PkgIterator;
+using VerIterator = pkgCache::VerIterator;
+
+std::string Lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+Failure BadPattern(const std::string& pattern, const std::string& problem) {
+  Failure failure("ERR_APT_PATTERN", "The pattern '" + pattern + "' is wrong: " + problem);
+  failure.Detail("pattern", pattern);
+  return failure;
+}
+
+class Term {
+ public:
+  Term(std::string text, TermKind kind) : text_(Lower(std::move(text))), kind_(kind) {
+    if (kind_ != TermKind::kRegex) return;
+    const int problem = regcomp(&regex_, text_.c_str(), REG_EXTENDED | REG_ICASE | REG_NOSUB);
+    if (problem == 0) {
+      compiled_ = true;
+      return;
+    }
+    char reason[256];
+    regerror(problem, &regex_, reason, sizeof reason);
+    throw BadPattern(text_, reason);
+  }
+  ~Term() {
+    if (compiled_) regfree(&regex_);
+  }
+  Term(const Term&) = delete;
+  Term& operator=(const Term&) = delete;
+
+  bool plain() const { return kind_ == TermKind::kText; }
+  const std::string& text() const { return text_; }
+  // `text` in lower case. A glob must match a whole name, but only a part of a description.
+  bool Matches(const char* text, bool whole) const {
+    switch (kind_) {
+      case TermKind::kText:
+        return std::strstr(text, text_.c_str()) != nullptr;
+      case TermKind::kGlob:
+        return fnmatch(whole ? text_.c_str() : ("*" + text_ + "*").c_str(), text, 0) == 0;
+      default:
+        return regexec(&regex_, text, 0, nullptr, 0) == 0;
+    }
+  }
+
+ private:
+  const std::string text_;
+  const TermKind kind_;
+  regex_t regex_ = {};
+  bool compiled_ = false;
+};
+
+VerIterator Shown(CacheFile& file, PkgIterator const& package) {
+  VerIterator version = file.Candidate(package);
+  return version.end() ? package.VersionList() : version;
+}
+
+// "input:3-5: error: text" as the library words it.
+Failure PatternFailure(const std::string& pattern, std::vector<Message> messages) {
+  std::string problem = "it cannot be parsed";
+  size_t start = 0;
+  size_t end = pattern.size();
+  for (const Message& message : messages) {
+    if (message.severity != "error") continue;
+    problem = message.text;
+    size_t from = 0;
+    size_t to = 0;
+    int length = 0;
+    if (std::sscanf(problem.c_str(), "input:%zu-%zu: error: %n", &from, &to, &length) == 2) {
+      start = std::min(from, pattern.size());
+      end = std::min(to, pattern.size());
+      problem.erase(0, static_cast<size_t>(length));
+    }
+    break;
+  }
+  Failure failure = BadPattern(pattern, problem);
+  failure.Messages(std::move(messages));
+  failure.Detail("start", std::to_string(start)).Detail("end", std::to_string(end));
+  return failure;
+}
+
+}  // namespace
+
+Columns SearchPackages(Cache& cache, const Search& search, const std::function<bool()>& cancelled) {
+  Session session(cache.context().configuration());
+  CacheFile& file = cache.Use();
+  pkgCache& packages = file;
+  const size_t count = packages.Head().PackageCount;
+  std::vector<bool> matched(count, true);
+  if (search.descriptions && !file.descriptions().ready() &&
+      !file.descriptions().Read(packages, file.records(), cancelled)) {
+    throw AbortedFailure();
+  }
+  for (const std::string& text : search.terms) {
+    const Term term(text, search.kind);
+    std::vector<bool> found(count, false);
+    if (search.names) {
+      for (PkgIterator package = packages.PkgBegin(); !package.end(); ++package) {
+        if (package->VersionList == 0) continue;
+        found[package->ID] = term.Matches(Lower(package.Name()).c_str(), true);
+      }
+    }
+    if (cancelled()) throw AbortedFailure();
+    if (search.descriptions) {
+      const auto mark = [&found](uint32_t package) { found[package] = true; };
+      if (term.plain()) {
+        file.descriptions().FindText(term.text(), mark);
+      } else {
+        file.descriptions().Find(
+            [&term](const char* description, size_t) { return term.Matches(description, false); },
+            mark);
+      }
+    }
+    for (size_t i = 0; i < count; ++i) matched[i] = matched[i] && found[i];
+    if (cancelled()) throw AbortedFailure();
+  }
+  VersionRowsBuilder rows(file);
+  for (size_t id = 0; id < count; ++id) {
+    if (!matched[id]) continue;
+    PkgIterator package = file.PackageById(id);
+    if (package.end() || package->VersionList == 0) continue;
+    rows.Add(Shown(file, package));
+  }
+  return rows.Take();
+}
+
+Columns MatchPattern(Cache& cache, const std::string& pattern, bool all_versions) {
+  Session session(cache.context().configuration());
+  CacheFile& file = cache.Use();
+  // Some patterns look at marks, and would make the library build some of its own.
+  if (!file.BuildMarks()) throw session.MakeFailure("ERR_APT_FAILED", "Reading the packages");
+  file.depcache().Restore();
+  std::unique_ptr<APT::CacheFilter::Matcher> matcher =
+      APT::CacheFilter::ParsePattern(APT::StringView(pattern.data(), pattern.size()), &file);
+  if (matcher == nullptr || _error->PendingError()) {
+    throw PatternFailure(pattern, session.TakeMessages());
+  }
+  pkgCache& packages = file;
+  VersionRowsBuilder rows(file);
+  for (PkgIterator package = packages.PkgBegin(); !package.end(); ++package) {
+    if (package->VersionList == 0) continue;
+    if (!all_versions) {
+      if ((*matcher)(package)) rows.Add(Shown(file, package));
+      continue;
+    }
+    for (VerIterator version = package.VersionList(); !version.end(); ++version) {
+      if ((*matcher)(version)) rows.Add(version);
+    }
+  }
+  return rows.Take();
+}
+
+}  // namespace apt_ostree::apt

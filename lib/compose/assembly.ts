@@ -22,6 +22,8 @@ import {
   runDpkg,
   unpackCommand,
 } from './dpkg.js';
+import { kExtendedStates, updateExtendedStates } from './extended_states.js';
+import { placeFile } from './files.js';
 import { findImported, type ImportedDeb, importDebs, writeHollowDebs } from './import.js';
 import { makeInitramfs, writeInitramfsHook } from './initramfs.js';
 import { fillLayer, mergeLayer } from './layer.js';
@@ -29,7 +31,7 @@ import { LayerStack } from './layers.js';
 import { kAptState, kDatabase, kFactoryVar, toImage, toRoot } from './layout.js';
 import type { Meter, PhaseTime } from './meter.js';
 import { normalise, tmpfiles } from './normalise.js';
-import type { Resolver } from './resolver.js';
+import type { Database, Resolver } from './resolver.js';
 import { writeScaffolding } from './skeleton.js';
 import { planSteps, type Step } from './steps.js';
 import type { Workspace } from './workspace.js';
@@ -56,6 +58,9 @@ interface AssemblyParts {
   meter: Meter;
   options: CommitOptions;
 }
+
+/** dpkg's database, in the root form. */
+const kStatus = 'var/lib/dpkg/status';
 
 /** A package with what dpkg is to be given for it. */
 interface Material {
@@ -108,14 +113,13 @@ export class Assembly {
       signal: this.#options.signal,
       phase: (name, work) => this.#meter.measure(name, work),
     });
+    await this.#recordAutomatic(layers, first.plan);
     if (request.writeSources) this.#addSources();
     const changes = inOrder(first.plan);
     if (request.packages.length > 0) {
-      const status = await this.#workspace.directory('status');
-      const file = path.join(status, 'status');
-      await writeFile(file, await layers.readFile('var/lib/dpkg/status'));
       const second = await this.#meter.measure('resolve', async () => {
-        const cache = await this.#resolver.open({ status: file }, this.#options);
+        const database = await this.#writeDatabase((file) => layers.readFile(file));
+        const cache = await this.#resolver.open(database, this.#options);
         const { recommends = false, signal } = this.#options;
         const plan = await cache.solve({ install: [...request.packages], recommends, signal });
         return { cache, plan };
@@ -233,6 +237,17 @@ export class Assembly {
         await this.#meter.measure('configure', () => this.#runStep(layers, step, plan));
       }
     }
+    await this.#recordAutomatic(layers, plan);
+  }
+
+  /** dpkg knows nothing of it; apt would have written it after dpkg. */
+  async #recordAutomatic(layers: LayerStack, plan: AptPlan): Promise<void> {
+    const before = (await orMissing(layers.readFile(kExtendedStates)))?.toString('utf8') ?? '';
+    const after = updateExtendedStates(before, plan.packages, this.#resolver.architecture);
+    if (after === before) return;
+    const directory = await this.#workspace.directory('apt-state');
+    await placeFile(directory, kExtendedStates, after);
+    layers.push({ directory });
   }
 
   async #unpack(
@@ -303,7 +318,7 @@ export class Assembly {
     base?: string,
   ): Promise<AssemblyResult> {
     const { signal, ref, subject, body, version } = this.#options;
-    const packages = parseStatus((await layers.readFile('var/lib/dpkg/status')).toString('utf8'));
+    const packages = parseStatus((await layers.readFile(kStatus)).toString('utf8'));
     let kernel: string | undefined;
     const { result: commit, stats } = await this.#repo.transaction(async (transaction) => {
       kernel = await this.#mergeInto(layers, tree, base);
@@ -416,20 +431,28 @@ export class Assembly {
     });
   }
 
-  /** The package database of a commit as files that libapt-pkg can read. */
-  async #databaseOf(commit: string): Promise<{ status: string; extendedStates?: string }> {
-    const directory = await this.#workspace.directory('status');
-    const status = path.join(directory, 'status');
-    const content = await orMissing(readStatus(this.#repo, commit));
-    if (content === undefined) {
+  /** The package database of a commit, for libapt-pkg. */
+  #databaseOf(commit: string): Promise<Database> {
+    return this.#writeDatabase(async (file) => {
+      if (file === kExtendedStates) {
+        return this.#repo.readFile(commit, `${kAptState}/extended_states`);
+      }
+      const status = await orMissing(readStatus(this.#repo, commit));
+      if (status !== undefined) return status;
       throw new ComposeError(
         'ENOENT',
         `The base ${commit} has no package database: it was not made by a composition.`,
         { ref: commit, path: `${kDatabase}/status` },
       );
-    }
-    await writeFile(status, content);
-    const states = await orMissing(this.#repo.readFile(commit, `${kAptState}/extended_states`));
+    });
+  }
+
+  /** Files that libapt-pkg can read, from a tree that `read` sees in the root form. */
+  async #writeDatabase(read: (file: string) => Promise<Buffer>): Promise<Database> {
+    const directory = await this.#workspace.directory('status');
+    const status = path.join(directory, 'status');
+    await writeFile(status, await read(kStatus));
+    const states = await orMissing(read(kExtendedStates));
     if (states === undefined) return { status };
     const extendedStates = path.join(directory, 'extended_states');
     await writeFile(extendedStates, states);

@@ -145,6 +145,15 @@ describe('layering', () => {
     await expectSound();
   });
 
+  it('remembers which packages came in as dependencies', async () => {
+    const { commit } = await composer.layer({ base, install: ['tool'], refresh: false });
+    const states = (
+      await repo.readFile(commit, '/usr/lib/sysimage/apt/extended_states')
+    ).toString();
+    expect(states).toContain('Package: lib\n');
+    expect(states).not.toContain('Package: tool\n');
+  });
+
   it('leaves a consistent dpkg database', async () => {
     const { commit } = await composer.layer({ base, install: ['tool'], refresh: false });
     await using checkout = await temporaryDirectory('checkout');

@@ -1,6 +1,7 @@
 /** `apt-ostree/ostree`: libostree. */
 
 export { type CollectionRefEntry, Collections } from './ostree/collections.js';
+export { type Delta, type DeltaName, Deltas, type GenerateDeltaOptions } from './ostree/deltas.js';
 export type { Deployment, KeyFile, KeyFileChanges } from './ostree/deployment.js';
 export { DevinoCache } from './ostree/devino_cache.js';
 export { type EditOwnership, MutableTree, type TreeEdit } from './ostree/mutable_tree.js';

@@ -13,6 +13,8 @@
       "native/core/variant.cc",
       "native/ostree/checkout.cc",
       "native/ostree/collections.cc",
+      "native/ostree/delta_file.cc",
+      "native/ostree/deltas.cc",
       "native/ostree/deployment.cc",
       "native/ostree/diff.cc",
       "native/ostree/gpg.cc",

@@ -104,6 +104,24 @@ export interface NativeVerifier {
   keysDirectory?: string;
 }
 
+export interface NativeDelta {
+  from?: string;
+  to: string;
+  signed: boolean;
+  endianness?: 'little' | 'big';
+  /** Seconds. */
+  timestamp: number;
+  parts: {
+    checksum: string;
+    version: number;
+    size: number;
+    uncompressedSize: number;
+    objects: number;
+    inline: boolean;
+  }[];
+  fallbacks: { type: string; checksum: string; size: number; uncompressedSize: number }[];
+}
+
 export interface NativeCollectionRef {
   collectionId: string;
   ref: string;
@@ -175,6 +193,19 @@ export interface NativeRepoRemotes {
   ): NativeJob<NativeGpgSignature[]>;
   summarySignGpg(keys: string[], gpgHome: string | undefined): NativeJob<void>;
   summarySign(signer: NativeSigner): NativeJob<void>;
+
+  deltaGenerate(from: string | undefined, to: string, options: object): NativeJob<void>;
+  /** `FROM-TO` or `TO`. */
+  deltaList(): NativeJob<string[]>;
+  deltaIndexes(): NativeJob<string[]>;
+  deltaReindex(to: string | undefined): NativeJob<void>;
+  /** Gives the commit. */
+  deltaApply(
+    path: string,
+    options: { skipValidation?: boolean; verifier?: NativeVerifier },
+  ): NativeJob<string>;
+  deltaVerify(path: string, verifier: NativeVerifier): NativeJob<string>;
+  deltaShow(path: string): NativeJob<NativeDelta>;
 
   getCollectionId(): NativeJob<string | null>;
   setCollectionId(id: string | null): NativeJob<void>;

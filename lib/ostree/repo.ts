@@ -12,6 +12,7 @@ import { AbortError, invalidArgType } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
 import type { Variant } from '../variant.js';
 import { Collections } from './collections.js';
+import { Deltas } from './deltas.js';
 import type { KeyFile, KeyFileChanges } from './deployment.js';
 import { DevinoCache } from './devino_cache.js';
 import { type PullOptions, type PullProgress, pullOptions } from './pull.js';
@@ -136,6 +137,8 @@ export class Repo {
   readonly signatures: Signatures;
   /** What the repository offers to those who pull from it. */
   readonly summary: RepoSummary;
+  /** Static deltas. */
+  readonly deltas: Deltas;
   /** Refs that are known worldwide. */
   readonly collections: Collections;
 
@@ -145,6 +148,7 @@ export class Repo {
     this.remotes = new Remotes(native);
     this.signatures = new Signatures(native);
     this.summary = new RepoSummary(native, path);
+    this.deltas = new Deltas(native, path);
     this.collections = new Collections(native);
   }
 

@@ -85,6 +85,13 @@ class Repo : public Wrap<Repo, RepoState> {
   Napi::Value SummaryVerify(const Napi::CallbackInfo& info);
   Napi::Value SummarySignGpg(const Napi::CallbackInfo& info);
   Napi::Value SummarySign(const Napi::CallbackInfo& info);
+  Napi::Value DeltaGenerate(const Napi::CallbackInfo& info);
+  Napi::Value DeltaList(const Napi::CallbackInfo& info);
+  Napi::Value DeltaIndexes(const Napi::CallbackInfo& info);
+  Napi::Value DeltaReindex(const Napi::CallbackInfo& info);
+  Napi::Value DeltaApply(const Napi::CallbackInfo& info);
+  Napi::Value DeltaVerify(const Napi::CallbackInfo& info);
+  Napi::Value DeltaShow(const Napi::CallbackInfo& info);
   Napi::Value GetCollectionId(const Napi::CallbackInfo& info);
   Napi::Value SetCollectionId(const Napi::CallbackInfo& info);
   Napi::Value ListCollectionRefs(const Napi::CallbackInfo& info);

@@ -95,6 +95,8 @@ std::vector<std::string> SignEngines() {
   return names;
 }
 
+void RequireSignEngine(const std::string& name) { MakeEngine(name); }
+
 SignPtr MakeSigner(const SignOptions& options) {
   SignPtr engine = MakeEngine(options.engine);
   const VariantPtr key =

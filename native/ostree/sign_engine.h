@@ -30,6 +30,8 @@ SignOptions CheckedVerifier(Napi::Env env, Napi::Value value, const std::string&
 
 // The names of the engines that work in this process.
 std::vector<std::string> SignEngines();
+// Throws ERR_OSTREE_NOT_SUPPORTED where it is none of them.
+void RequireSignEngine(const std::string& name);
 // With the first secret key. Throws ERR_OSTREE_NOT_SUPPORTED where there is no such engine.
 SignPtr MakeSigner(const SignOptions& options);
 // With all public keys.

@@ -23,7 +23,12 @@ export type {
   OutputEvent,
   PhaseEndEvent,
   PhaseStartEvent,
+  ScriptEvent,
+  ScriptStartEvent,
   WarningEvent,
 } from './compose/events.js';
+export type { SandboxLimits } from './compose/limits.js';
 export type { PhaseTime } from './compose/meter.js';
+export type { ComposeRecord, PackageTime } from './compose/record.js';
 export type { PackageSources } from './compose/resolver.js';
+export type { ScriptCall } from './compose/scripts.js';

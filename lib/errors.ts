@@ -24,6 +24,7 @@ export type AptOstreeErrorCode =
   | 'ERR_CLOSED'
   | 'ERR_COMPOSE_DPKG'
   | 'ERR_COMPOSE_LAYOUT'
+  | 'ERR_COMPOSE_QUESTIONS'
   | 'ERR_COMPOSE_SCRIPT'
   | 'ERR_DEB_DAMAGED'
   | 'ERR_DEB_UNSUPPORTED'
@@ -45,6 +46,7 @@ export type AptOstreeErrorCode =
   | 'ERR_OSTREE_NOT_SUPPORTED'
   | 'ERR_OSTREE_NO_KERNEL'
   | 'ERR_OUT_OF_RANGE'
+  | 'ERR_SANDBOX_LIMIT'
   | 'ERR_SANDBOX_UNAVAILABLE'
   | NodeSystemErrorCode;
 
@@ -78,6 +80,10 @@ export interface ErrorDetails {
   end?: number;
   /** The last output of a maintainer script or dpkg. */
   output?: string;
+  /** The maintainer script of `package` that it is about (`postinst`). */
+  script?: string;
+  /** Which limit a sandbox met: `processes`, `memory`, `seconds`. */
+  limit?: string;
 }
 
 export interface AptOstreeErrorOptions extends ErrorDetails {
@@ -121,6 +127,8 @@ export class AptOstreeError extends Error {
   declare readonly start?: number;
   declare readonly end?: number;
   declare readonly output?: string;
+  declare readonly script?: string;
+  declare readonly limit?: string;
   /** @internal */
   readonly [kBrand]: readonly string[];
 

@@ -11,6 +11,7 @@
 #include "core/addon_data.h"
 #include "core/files.h"
 #include "core/process.h"
+#include "core/syscall_filter.h"
 #include "deb/deb.h"
 #include "ostree/devino_cache.h"
 #include "ostree/mutable_tree.h"
@@ -43,6 +44,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("versions", Versions(env));
   InitFiles(env, exports);
   InitProcess(env, exports);
+  InitSyscallFilter(env, exports);
   Repo::Init(env, exports);
   InitSignEngines(env, exports);
   InitSummary(env, exports);

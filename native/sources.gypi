@@ -8,6 +8,7 @@
       "native/core/executor.cc",
       "native/core/job.cc",
       "native/core/process.cc",
+      "native/core/syscall_filter.cc",
       "native/core/arguments.cc",
       "native/core/values.cc",
       "native/core/variant.cc",

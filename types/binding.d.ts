@@ -35,6 +35,8 @@ export interface NativeBinding extends NativeApt, NativeDeb, NativeOstree {
   readonly versions: NativeVersions;
   /** A pipe of two descriptors; the caller closes both. */
   createPipe(): { read: number; write: number };
+  /** The seccomp program of sandboxes, as bubblewrap's --seccomp takes it. */
+  syscallFilter(): Buffer;
   /** Takes an exclusive flock(2) on an open file unless somebody has one; never waits. */
   tryLock(fd: number): boolean;
   /**

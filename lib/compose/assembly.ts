@@ -100,7 +100,7 @@ export class Assembly {
     });
     const material = await this.#obtain(first.cache, first.plan);
     this.#resolver.release();
-    const layers = new LayerStack(this.#workspace, [await this.#scaffolding()]);
+    const layers = this.#stack([await this.#scaffolding()]);
     await bootstrap({
       repo: this.#repo,
       workspace: this.#workspace,
@@ -158,7 +158,7 @@ export class Assembly {
     this.#resolver.release();
     const layers = await this.#meter.measure('assemble', async () => {
       const root = await baseCheckout(this.#repo, base, this.#workspace, this.#options.signal);
-      return new LayerStack(this.#workspace, [root, await this.#scaffolding()]);
+      return this.#stack([root, await this.#scaffolding()]);
     });
     await this.#apply(layers, plan, material);
     using tree = await MutableTree.fromCommit(this.#repo, base);
@@ -175,6 +175,10 @@ export class Assembly {
     );
     await trimBaseCheckouts(this.#repo, base);
     return result;
+  }
+
+  #stack(below: readonly string[]): LayerStack {
+    return new LayerStack(this.#workspace, below, this.#options.limits);
   }
 
   get #environment(): Record<string, string> {

@@ -23,8 +23,10 @@ import { placeFile } from './files.js';
 import { type ImportedDeb, writeHollowDebs } from './import.js';
 import { fillLayer } from './layer.js';
 import type { LayerStack } from './layers.js';
-import { runInSandbox, throwIfDiskFull } from './sandbox.js';
+import { throwIfDiskFull } from './sandbox.js';
+import { bracketScript } from './scripts.js';
 import { writeSkeleton } from './skeleton.js';
+import { runScripts } from './supervise.js';
 import type { Workspace } from './workspace.js';
 
 /**
@@ -170,12 +172,12 @@ async function runPreinsts(
   held: readonly HeldScript[],
   run: Awaited<ReturnType<LayerStack['nextRun']>>,
 ): Promise<void> {
-  const lines = held.map(
-    ({ entry, name }) =>
-      `DPKG_MAINTSCRIPT_PACKAGE=${entry.package} DPKG_MAINTSCRIPT_ARCH=${entry.architecture} /${kInfo}/${name}.preinst install || { echo "${entry.package}" >&3; exit 1; }`,
-  );
-  let failed = '';
-  const result = await runInSandbox({
+  const lines = held.map(({ entry, name }) => {
+    const file = `/${kInfo}/${name}.preinst`;
+    const call = `DPKG_MAINTSCRIPT_PACKAGE=${entry.package} DPKG_MAINTSCRIPT_ARCH=${entry.architecture} ${file}`;
+    return `{\n${bracketScript(file, 'install', call)}\n} || exit 1`;
+  });
+  const result = await runScripts({
     ...run,
     command: ['sh', '-c', ['[ -e /usr/bin/awk ] || ln -s mawk /usr/bin/awk', ...lines].join('\n')],
     environment: {
@@ -185,18 +187,16 @@ async function runPreinsts(
       DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT: '1',
       DPKG_ROOT: '',
     },
-    onStatus: (line) => {
-      failed = line;
-    },
-    onOutput: onEvent && ((line) => onEvent({ type: 'output', line })),
+    onEvent,
     signal,
   });
   if (result.exitCode === 0) return;
-  throwIfDiskFull(result.tail, run.upper, failed || undefined);
+  const failed = result.lastScript?.package;
+  throwIfDiskFull(result.tail, run.upper, failed);
   throw new ComposeError(
     'ERR_COMPOSE_SCRIPT',
-    `${failed}: preinst install ended with status ${result.exitCode}`,
-    { package: failed, output: result.tail },
+    `${failed}: preinst install failed: ${result.tail.split('\n').at(-1) ?? ''}`,
+    { package: failed, script: 'preinst', output: result.tail },
   );
 }
 

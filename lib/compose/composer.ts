@@ -11,7 +11,9 @@ import { Repo } from '../ostree/repo.js';
 import type { Variant } from '../variant.js';
 import { Assembly, type AssemblyResult } from './assembly.js';
 import type { ComposeListener } from './events.js';
+import { effectiveLimits, type SandboxLimits } from './limits.js';
 import { Meter } from './meter.js';
+import { type ComposeRecord, Recorder } from './record.js';
 import { type PackageSources, Resolver } from './resolver.js';
 import { requireSandbox } from './sandbox.js';
 import { stateDirectory, Workspace } from './workspace.js';
@@ -37,6 +39,8 @@ export interface CommitOptions extends JobOptions {
   refresh?: boolean;
   /** Also install what packages recommend. @default false */
   recommends?: boolean;
+  /** What maintainer scripts may use; met, everything in the sandbox is killed. */
+  limits?: SandboxLimits;
   onEvent?: ComposeListener;
 }
 
@@ -61,7 +65,10 @@ export interface LayerOptions extends CommitOptions {
   remove?: readonly string[];
 }
 
-export type ComposeResult = AssemblyResult;
+export interface ComposeResult extends AssemblyResult {
+  /** What happened: scripts, the time of each package, what was printed. */
+  record: ComposeRecord;
+}
 
 /**
  * Composes trees into one repository.
@@ -92,8 +99,8 @@ export class Composer {
    * Composes a base tree from nothing.
    *
    * @throws `ERR_APT_UNKNOWN_PACKAGE`, `ERR_APT_UNMET_DEPENDENCIES`, `ERR_APT_NOT_AUTHENTICATED`,
-   *   `ERR_DEB_DAMAGED`, `ERR_COMPOSE_SCRIPT`, `ERR_COMPOSE_DPKG`, `ERR_SANDBOX_UNAVAILABLE`,
-   *   `ERR_NEEDS_ROOT`, `ENOSPC`, `AbortError`. No ref has moved and no scratch space is left then.
+   *   `ERR_DEB_DAMAGED`, `ERR_COMPOSE_SCRIPT`, `ERR_COMPOSE_DPKG`, `ERR_SANDBOX_LIMIT`,
+   *   `ERR_SANDBOX_UNAVAILABLE`, `ERR_NEEDS_ROOT`, `ENOSPC`, `AbortError`. No ref has moved and no scratch space is left then.
    */
   compose(options: ComposeOptions = {}): Promise<ComposeResult> {
     const packages = checkStrings(options.packages ?? [], 'options.packages');
@@ -125,8 +132,9 @@ export class Composer {
 
   async #run(
     options: CommitOptions,
-    work: (assembly: Assembly) => Promise<ComposeResult>,
+    work: (assembly: Assembly) => Promise<AssemblyResult>,
   ): Promise<ComposeResult> {
+    effectiveLimits(options.limits);
     requireSandbox();
     if (this.#repo.mode !== 'bare') {
       throw new ComposeError(
@@ -139,8 +147,13 @@ export class Composer {
     await using repo = await Repo.open(this.#repo.path);
     await using workspace = await Workspace.create(repo);
     using resolver = this.#resolver();
-    const meter = new Meter(options.onEvent);
+    const recorder = new Recorder(resolver.architecture, options.onEvent);
+    const recorded = { ...options, onEvent: recorder.listener };
+    const meter = new Meter(recorder.listener);
     // Awaited here: the scratch space goes when this function ends.
-    return await work(new Assembly({ repo, workspace, resolver, meter, options }));
+    const result = await work(
+      new Assembly({ repo, workspace, resolver, meter, options: recorded }),
+    );
+    return { ...result, record: recorder.record };
   }
 }

@@ -1,8 +1,10 @@
 /** dpkg in the sandbox: how it is called, what it tells, what its failures mean. */
 
 import { ComposeError } from '../errors.js';
-import type { ComposeListener, DpkgEvent } from './events.js';
-import { runInSandbox, type SandboxRun, throwIfDiskFull } from './sandbox.js';
+import type { DpkgEvent } from './events.js';
+import { throwIfDiskFull } from './sandbox.js';
+import { kDebugScripts } from './scripts.js';
+import { runScripts, type SupervisedRun } from './supervise.js';
 
 /** Where the packages to unpack are seen inside. */
 export const kDebsInside = '/run/apt-ostree/debs';
@@ -10,6 +12,7 @@ export const kDebsInside = '/run/apt-ostree/debs';
 const kAlways = [
   '--status-fd',
   '3',
+  kDebugScripts,
   // The tree is private until it is a commit, which is synced as a whole.
   '--force-unsafe-io',
   // Nobody answers questions: a file changed in the tree stays as it is.
@@ -55,12 +58,9 @@ export function removeCommand(packages: readonly string[], purge: boolean): stri
   ];
 }
 
-export interface DpkgRun extends Omit<SandboxRun, 'onOutput' | 'onStatus'> {
+export interface DpkgRun extends Omit<SupervisedRun, 'onStatus'> {
   /** How many packages the run is about, for progress. */
   total: number;
-  /** Which package is in `<index>.deb`, when unpacking. */
-  archives?: readonly string[];
-  onEvent?: ComposeListener;
 }
 
 /**
@@ -71,12 +71,12 @@ export interface DpkgRun extends Omit<SandboxRun, 'onOutput' | 'onStatus'> {
  *   the file system is full.
  */
 export async function runDpkg(run: DpkgRun): Promise<void> {
-  const { total, archives = [], onEvent, ...sandbox } = run;
+  const { total, ...supervised } = run;
+  const { archives = [], onEvent } = run;
   const failures: { package: string; message: string }[] = [];
   const seen = new Set<string>();
-  const result = await runInSandbox({
-    ...sandbox,
-    onOutput: onEvent && ((line) => onEvent({ type: 'output', line })),
+  const result = await runScripts({
+    ...supervised,
     onStatus: (line) => {
       const failure = /^status: (\S+) : error : (.*)$/.exec(line);
       if (failure) {
@@ -95,12 +95,13 @@ export async function runDpkg(run: DpkgRun): Promise<void> {
   const first = failures[0];
   throwIfDiskFull(result.tail, run.upper, first?.package);
   const script = first && /subprocess|script/.test(first.message);
+  const name = result.lastScript?.script;
   throw new ComposeError(
     script ? 'ERR_COMPOSE_SCRIPT' : 'ERR_COMPOSE_DPKG',
     first
       ? `${first.package}: ${first.message}`
       : `dpkg ended with status ${result.exitCode}: ${result.tail.split('\n').at(-1) ?? ''}`,
-    { package: first?.package, output: result.tail },
+    { package: first?.package, ...(script && name ? { script: name } : {}), output: result.tail },
   );
 }
 

@@ -2,8 +2,9 @@
 
 import type { FetchEvent } from '../apt/context.js';
 import type { ImportEvent } from './import.js';
+import type { ScriptEvent, ScriptStartEvent } from './scripts.js';
 
-export type { ImportEvent };
+export type { ImportEvent, ScriptEvent, ScriptStartEvent };
 
 /** The steps of a composition, in order; some are skipped when there is nothing to do. */
 export type ComposePhase =
@@ -60,6 +61,8 @@ export type ComposeEvent =
   | FetchEvent
   | ImportEvent
   | DpkgEvent
+  | ScriptStartEvent
+  | ScriptEvent
   | OutputEvent
   | WarningEvent;
 

@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { makeDirectory } from './files.js';
 import type { LayerLinks } from './layer.js';
+import { type EffectiveLimits, effectiveLimits, type SandboxLimits } from './limits.js';
 import type { SandboxRun } from './sandbox.js';
 import type { Workspace } from './workspace.js';
 
@@ -17,19 +18,23 @@ interface MergedLayer {
   links?: LayerLinks;
 }
 
+export type LayerRun = Pick<SandboxRun, 'directory' | 'lower' | 'upper' | 'limits'>;
+
 export class LayerStack {
   readonly #workspace: Workspace;
   /** Lowest first. */
   readonly #merged: MergedLayer[] = [];
   readonly #below: readonly string[];
+  readonly #limits: EffectiveLimits;
 
   /**
    * @param below directories under all layers that are not merged into the tree: the checkout of
    *   the base and scaffolding; topmost first
    */
-  constructor(workspace: Workspace, below: readonly string[]) {
+  constructor(workspace: Workspace, below: readonly string[], limits?: SandboxLimits) {
     this.#workspace = workspace;
     this.#below = below;
+    this.#limits = effectiveLimits(limits);
   }
 
   /** What has to be merged into the tree, lowest first. */
@@ -48,11 +53,11 @@ export class LayerStack {
   }
 
   /** A run whose upper directory becomes the next layer once it is pushed. */
-  async nextRun(label: string): Promise<Pick<SandboxRun, 'directory' | 'lower' | 'upper'>> {
+  async nextRun(label: string): Promise<LayerRun> {
     const directory = await this.#workspace.directory(label);
     const upper = path.join(directory, 'layer');
     await makeDirectory(upper);
-    return { directory, lower: this.directories, upper };
+    return { directory, lower: this.directories, upper, limits: this.#limits };
   }
 
   /** A file as the topmost layer that has it shows it. For files that no layer deletes. */

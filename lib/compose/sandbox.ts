@@ -6,13 +6,14 @@
  * mounted whatever happens to the child or to this process.
  */
 
-import { accessSync, closeSync, constants } from 'node:fs';
-import { mkdir, open, symlink } from 'node:fs/promises';
+import { accessSync, closeSync, constants, writeSync } from 'node:fs';
+import { mkdir, open, readFile, symlink } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import path from 'node:path';
 import { binding } from '../binding.js';
 import { ComposeError } from '../errors.js';
 import { runJob } from '../job.js';
+import { type EffectiveLimits, effectiveLimits, LimitGuard, type LimitName } from './limits.js';
 import { LineSplitter } from './lines.js';
 
 /** A directory of the host made visible inside. */
@@ -40,6 +41,8 @@ export interface SandboxRun {
   onOutput?: (line: string) => void;
   /** Lines written to descriptor 3. */
   onStatus?: (line: string) => void;
+  /** `seconds` is for whoever knows what runs inside. */
+  limits?: EffectiveLimits;
   signal?: AbortSignal;
 }
 
@@ -53,11 +56,14 @@ export interface SandboxResult {
  * What maintainer scripts need, and nothing else: change owners and modes, act on files of any
  * owner, set file capabilities, make device nodes dpkg ships, drop to another user, chroot, send
  * signals inside the sandbox.
+ *
+ * Not CAP_DAC_READ_SEARCH: CAP_DAC_OVERRIDE says the same about names, and the former also opens
+ * any file of a mounted file system by its handle, outside of the mount too. Device nodes are
+ * harmless, because every mount inside is nodev.
  */
 const kCapabilities = [
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',
-  'CAP_DAC_READ_SEARCH',
   'CAP_FOWNER',
   'CAP_FSETID',
   'CAP_KILL',
@@ -80,7 +86,10 @@ const kEnvironment: Readonly<Record<string, string>> = {
   TERM: 'dumb',
 };
 
-const kReadOnlyKernel = ['/proc/sys', '/proc/sysrq-trigger'];
+/** Files of the kernel that obey uid 0 whatever its capabilities. */
+const kReadOnlyKernel = ['acpi', 'bus', 'driver', 'fs', 'irq', 'mtrr', 'scsi', 'sys'].concat(
+  'sysrq-trigger',
+);
 
 /**
  * `volatile`: the upper layer is scratch space until the commit, so dpkg's syncs are void. The
@@ -92,7 +101,9 @@ const kMountScript = [
   'umask 022',
   'cd "$1"',
   'mount -t overlay apt-ostree -o "lowerdir=$2,upperdir=upper,workdir=work,volatile,redirect_dir=off,metacopy=off" root || exit 97',
-  'shift 3',
+  // Where a group takes nobody the watchdog still counts.
+  'for group in $4; do echo $$ > "$group"; done',
+  'shift 4',
   'exec "$@"',
 ].join('\n');
 
@@ -158,15 +169,18 @@ export function requireSandbox(): void {
 }
 
 /**
- * Runs one command. Resolves with its exit code, whatever that is.
+ * Runs one command. Resolves with its exit code, whatever that is, once everything inside is dead.
  *
- * @throws `ERR_SANDBOX_UNAVAILABLE` where the overlay or bubblewrap itself failed; `AbortError`
- *   once everything inside is dead after `signal`.
+ * @throws `ERR_SANDBOX_UNAVAILABLE` where the overlay or bubblewrap itself failed;
+ *   `ERR_SANDBOX_LIMIT` with `limit`; `AbortError` after `signal`.
  */
 export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
   const lower = await prepare(run);
+  const limits = run.limits ?? effectiveLimits();
   const tail: string[] = [];
   let commandRan = false;
+  let child: Child | undefined;
+  const guard = await LimitGuard.create(limits);
   const output = pipe((line) => {
     tail.push(line);
     if (tail.length > kTailLines) tail.shift();
@@ -174,6 +188,11 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
   });
   const status = pipe((line) => run.onStatus?.(line));
   const started = pipe((line) => {
+    const pid = /"child-pid": *(\d+)/.exec(line)?.[1];
+    if (pid !== undefined) {
+      child = new Child(Number(pid));
+      guard.child = Number(pid);
+    }
     // bubblewrap reports an exit code only for a command that it could start.
     commandRan ||= line.includes('"exit-code"');
   });
@@ -182,25 +201,102 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
   });
   const pipes = [output, status, started, times];
   const nothing = await open('/dev/null');
+  const filter = filterPipe();
   const descriptors = [nothing.fd, output.fd, ...[output, status, started, times].map((p) => p.fd)];
-  let exitCode: number;
+  const abort = new AbortController();
+  const forward = () => abort.abort(run.signal?.reason);
+  if (run.signal?.aborted) forward();
+  run.signal?.addEventListener('abort', forward, { once: true });
+  let exceeded: LimitName | undefined;
+  guard.start((name) => {
+    exceeded = name;
+    abort.abort();
+  });
+  let exitCode = 0;
   try {
     // Killed on abort; bubblewrap dies with its parent and its process namespace dies with it.
     const job = runJob(
       'compose',
       () =>
-        binding().runProcess('setpriv', command(run, lower), [`PATH=${kHostPath}`], descriptors),
-      { signal: run.signal },
+        binding().runProcess(
+          'setpriv',
+          command(run, lower, guard.joinFiles),
+          [`PATH=${kHostPath}`],
+          [...descriptors, filter],
+        ),
+      { signal: abort.signal },
     );
     for (const { close } of pipes) close();
     exitCode = await job;
+    if (exitCode !== 0) exceeded ??= await guard.check();
+  } catch (error) {
+    if (exceeded === undefined) throw error;
   } finally {
+    run.signal?.removeEventListener('abort', forward);
     for (const { close } of pipes) close();
+    closeSync(filter);
     await nothing.close();
     await Promise.all(pipes.map(({ ended }) => ended));
+    await child?.gone();
+    await guard.end();
   }
+  if (exceeded !== undefined) throw limitError(exceeded, limits, tail.join('\n'));
   if (!commandRan) throw unavailable(run, exitCode, tail);
   return { exitCode, tail: tail.join('\n') };
+}
+
+/** What a run was stopped for. */
+export function limitError(
+  limit: LimitName,
+  limits: EffectiveLimits,
+  output: string,
+  about: { package?: string; script?: string } = {},
+): ComposeError {
+  const units = { processes: 'processes', memory: 'bytes of memory', seconds: 'seconds' };
+  const who =
+    about.package === undefined ? 'A program' : `${about.package}: ${about.script ?? 'a script'}`;
+  return new ComposeError(
+    'ERR_SANDBOX_LIMIT',
+    `${who} was stopped at the limit of ${limits[limit]} ${units[limit]}`,
+    { limit, ...about, output },
+  );
+}
+
+/** The first process of a process namespace; the others are dead when it is gone. */
+class Child {
+  readonly #file: string;
+  readonly #started: Promise<string | undefined>;
+
+  constructor(pid: number) {
+    this.#file = `/proc/${pid}/stat`;
+    this.#started = this.#read();
+  }
+
+  async gone(): Promise<void> {
+    const started = await this.#started;
+    while (started !== undefined && (await this.#read()) === started) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+
+  /** When it was started; undefined for a process that only waits to be reaped. */
+  async #read(): Promise<string | undefined> {
+    const text = await readFile(this.#file, 'utf8').catch(() => '');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
+  }
+}
+
+/** A descriptor from which bubblewrap reads the system call filter. */
+function filterPipe(): number {
+  const { read, write } = binding().createPipe();
+  try {
+    // Far below what a pipe holds.
+    writeSync(write, binding().syscallFilter());
+  } finally {
+    closeSync(write);
+  }
+  return read;
 }
 
 /** Programs tell of a full file system only in words; the sandbox has them in English. */
@@ -239,7 +335,7 @@ async function prepare(run: SandboxRun): Promise<string> {
   return names.join(':');
 }
 
-function command(run: SandboxRun, lower: string): string[] {
+function command(run: SandboxRun, lower: string, joinFiles: readonly string[]): string[] {
   const inside = run.mountAt ?? '/';
   const binds = run.binds ?? [];
   const environment = { ...kEnvironment, ...run.environment };
@@ -256,6 +352,7 @@ function command(run: SandboxRun, lower: string): string[] {
     run.directory,
     lower,
     String(process.pid),
+    joinFiles.join(' '),
     'bwrap',
     '--die-with-parent',
     '--new-session',
@@ -263,8 +360,7 @@ function command(run: SandboxRun, lower: string): string[] {
     ...(run.tools ? ['--ro-bind', run.tools, '/'] : []),
     ...['--bind', 'root', inside],
     ...['--dev', '/dev', '--proc', '/proc', '--tmpfs', '/run', '--tmpfs', '/tmp'],
-    // These belong to uid 0 whatever its capabilities.
-    ...kReadOnlyKernel.flatMap((file) => ['--ro-bind-try', file, file]),
+    ...kReadOnlyKernel.flatMap((name) => ['--ro-bind-try', `/proc/${name}`, `/proc/${name}`]),
     ...['--hostname', 'localhost'],
     ...binds.flatMap(({ source, target, writable }) => [
       writable ? '--bind' : '--ro-bind',
@@ -274,7 +370,7 @@ function command(run: SandboxRun, lower: string): string[] {
     ...['--cap-drop', 'ALL', ...kCapabilities.flatMap((name) => ['--cap-add', name])],
     '--clearenv',
     ...Object.entries(environment).flatMap(([key, value]) => ['--setenv', key, value]),
-    ...['--chdir', '/', '--json-status-fd', '4', '--'],
+    ...['--chdir', '/', '--json-status-fd', '4', '--seccomp', '6', '--'],
     ...['sh', '-c', kTimed, 'timed', ...run.command],
   ];
 }

@@ -12,7 +12,7 @@ const kPrograms = [
   ...['awk', 'basename', 'bash', 'cat', 'chmod', 'chown', 'cmp', 'cp', 'cut', 'dash', 'date'],
   ...['diff', 'dirname', 'dpkg', 'dpkg-deb', 'dpkg-divert', 'dpkg-query', 'dpkg-split'],
   ...['dpkg-statoverride', 'dpkg-trigger', 'dpkg-realpath', 'echo', 'env', 'expr', 'false', 'find'],
-  ...['grep', 'head', 'id', 'install', 'ln', 'ls', 'mkdir', 'mktemp', 'mv', 'printf'],
+  ...['grep', 'head', 'id', 'install', 'ln', 'ls', 'mkdir', 'mknod', 'mktemp', 'mv', 'printf'],
   ...['readlink', 'realpath', 'rm', 'rmdir', 'sed', 'sh', 'sha256sum', 'sleep', 'sort', 'stat'],
   ...['tail', 'tar', 'tee', 'test', 'touch', 'tr', 'true', 'uname', 'update-alternatives'],
   ...['wc', 'xargs', 'xz', 'gzip', 'zstd', 'setsid', 'invoke-rc.d'],

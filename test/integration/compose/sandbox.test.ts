@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { placeDirectory } from '../../../lib/compose/files.js';
@@ -79,6 +79,79 @@ describe('the sandbox', () => {
       'mount -t tmpfs none /mnt 2>/dev/null || echo no-mount; (echo 1 > /proc/sys/vm/drop_caches) 2>/dev/null || echo no-sysctl',
     );
     expect(output).toEqual(['no-mount', 'no-sysctl']);
+  });
+
+  it('denies what belongs to no namespace and what would give capabilities back', async () => {
+    await using directory = await temporaryDirectory();
+    const run = await sandbox(directory.path);
+    const numbers: Record<string, Record<string, number>> = {
+      x64: { keyctl: 250, add_key: 248, ptrace: 101, socket: 41, open_by_handle_at: 304, bpf: 321 },
+      arm64: {
+        keyctl: 219,
+        add_key: 217,
+        ptrace: 117,
+        socket: 198,
+        open_by_handle_at: 265,
+        bpf: 280,
+      },
+    };
+    const number = numbers[process.arch] ?? {};
+    const call = (name: string, ...args: (number | string)[]) =>
+      `$! = 0; my $r = syscall(${[number[name], ...args].join(', ')}); print "${name} ", $r >= 0 ? "done" : 0 + $!, "\\n";`;
+    const script = [
+      'our ($type, $key) = ("user", "key");',
+      // KEYCTL_GET_KEYRING_ID of the user keyring, which root shares with the whole machine.
+      call('keyctl', 0, -4, 0),
+      call('add_key', '$type', '$key', '$key', 1, -4),
+      call('ptrace', 16, 1, 0, 0),
+      call('socket', 40, 1, 0),
+      call('socket', 2, 1, 0),
+      call('open_by_handle_at', 0, 0, 0),
+      call('bpf', 0, 0, 0),
+    ].map((line) => line.replace('my ', ''));
+    const { output } = await run(
+      `perl -e '${script.join('\n')}'; unshare -U true 2>/dev/null || echo no-userns; unshare -m true 2>/dev/null || echo no-mountns; chroot / true && echo chroot`,
+    );
+    expect(output).toEqual([
+      'keyctl 1',
+      'add_key 1',
+      'ptrace 1',
+      'socket 97',
+      'socket done',
+      'open_by_handle_at 1',
+      'bpf 1',
+      'no-userns',
+      'no-mountns',
+      'chroot',
+    ]);
+  });
+
+  it('mounts nothing that runs programs as another user or opens devices', async () => {
+    await using directory = await temporaryDirectory();
+    const run = await sandbox(directory.path);
+    const { output } = await run(
+      [
+        `grep -v -e ' /proc' -e ' /dev/' /proc/self/mountinfo | while read -r a b c d at options rest; do`,
+        'for o in nosuid nodev; do case ",$options," in *,$o,*) ;; *) echo "$at $o";; esac; done; done',
+        'grep -c NoNewPrivs.*1 /proc/self/status',
+        'grep CapEff /proc/self/status',
+      ].join('\n'),
+    );
+    expect(output).toEqual(['1', 'CapEff:\t00000000880400fb']);
+  });
+
+  it('gives up its control groups', async () => {
+    await using directory = await temporaryDirectory();
+    const run = await sandbox(directory.path);
+    await run('true', { limits: { processes: 50, seconds: 10, memory: 1 << 30 } });
+    const groups = await readFile('/proc/self/mountinfo', 'utf8');
+    const roots = groups.split('\n').filter((line) => / - cgroup/.test(line));
+    for (const line of roots) {
+      const point = line.split(' ')[4] as string;
+      expect(await readdir(point)).not.toContainEqual(
+        expect.stringMatching(`^apt-ostree\\.${process.pid}\\.`),
+      );
+    }
   });
 
   it('kills everything inside on abort, and leaves no mount', async () => {

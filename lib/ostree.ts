@@ -4,6 +4,7 @@ export { type CollectionRefEntry, Collections } from './ostree/collections.js';
 export { type Delta, type DeltaName, Deltas, type GenerateDeltaOptions } from './ostree/deltas.js';
 export type { Deployment, KeyFile, KeyFileChanges } from './ostree/deployment.js';
 export { DevinoCache } from './ostree/devino_cache.js';
+export { KernelArguments } from './ostree/kernel_arguments.js';
 export { type EditOwnership, MutableTree, type TreeEdit } from './ostree/mutable_tree.js';
 export type { CollectionRef, PullOptions, PullProgress } from './ostree/pull.js';
 export {

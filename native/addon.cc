@@ -14,6 +14,7 @@
 #include "core/syscall_filter.h"
 #include "deb/deb.h"
 #include "ostree/devino_cache.h"
+#include "ostree/kernel_args.h"
 #include "ostree/mutable_tree.h"
 #include "ostree/repo.h"
 #include "ostree/sign_engine.h"
@@ -53,6 +54,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   MutableTree::Init(env, exports);
   DevinoCache::Init(env, exports);
   Sysroot::Init(env, exports);
+  InitKernelArguments(env, exports);
   InitApt(env, exports);
   return exports;
 }

@@ -19,6 +19,7 @@
       "native/ostree/deployment.cc",
       "native/ostree/diff.cc",
       "native/ostree/gpg.cc",
+      "native/ostree/kernel_args.cc",
       "native/ostree/maintenance.cc",
       "native/ostree/mutable_tree.cc",
       "native/ostree/names.cc",

@@ -2,6 +2,7 @@
 
 import type { NativeJob } from './binding.js';
 import type { NativeOstreeFunctions, NativeRepoRemotes } from './remotes.js';
+import type { NativeSysrootFunctions } from './sysroot.js';
 
 export interface NativeTreeChecksums {
   contents: string;
@@ -219,7 +220,7 @@ export interface NativeSysroot {
   cleanup(): NativeJob<NativeDeployment[]>;
 }
 
-export interface NativeOstree extends NativeOstreeFunctions {
+export interface NativeOstree extends NativeOstreeFunctions, NativeSysrootFunctions {
   readonly Sysroot: {
     open(path: string, initialize: boolean): NativeJob<NativeSysroot>;
   };

@@ -1,0 +1,155 @@
+#include "ostree/kernel_args.h"
+
+#include <ostree.h>
+
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "core/arguments.h"
+#include "core/error.h"
+#include "core/gobject.h"
+#include "core/values.h"
+
+namespace apt_ostree {
+
+namespace {
+
+using KernelArgsPtr = std::unique_ptr<OstreeKernelArgs, FreeWith<ostree_kernel_args_free>>;
+
+Napi::Value ListToJs(Napi::Env env, OstreeKernelArgs* arguments) {
+  GStrvPtr list(ostree_kernel_args_to_strv(arguments));
+  std::vector<std::string> texts;
+  for (char** text = list.get(); text != nullptr && *text != nullptr; ++text) {
+    // Two spaces in a row make an empty argument.
+    if (**text != '\0') texts.emplace_back(*text);
+  }
+  return StringsToJs(env, texts);
+}
+
+// One by one, without splitting at spaces: what to_strv gave comes back the same.
+KernelArgsPtr FromList(Napi::Value value) {
+  KernelArgsPtr arguments(ostree_kernel_args_new());
+  for (const std::string& text : CheckedStrings(value, "list")) {
+    ostree_kernel_args_append(arguments.get(), text.c_str());
+  }
+  return arguments;
+}
+
+std::string CheckedArgument(Napi::Value value, const std::string& name) {
+  std::string text = CheckedString(value, name);
+  if (text.empty()) throw InvalidArgumentValue(value.Env(), name, "must not be empty");
+  if (text.find('\n') != std::string::npos) {
+    throw InvalidArgumentValue(value.Env(), name, "must be one line");
+  }
+  return text;
+}
+
+Napi::Value Parse(const Napi::CallbackInfo& info) {
+  const std::string text = CheckedString(info[0], "text");
+  KernelArgsPtr arguments(ostree_kernel_args_from_string(text.c_str()));
+  return ListToJs(info.Env(), arguments.get());
+}
+
+Napi::Value Edit(const Napi::CallbackInfo& info) {
+  KernelArgsPtr arguments = FromList(info[0]);
+  const std::string edit = CheckedString(info[1], "edit");
+  const std::string text = CheckedArgument(info[2], "argument");
+  GError* error = nullptr;
+  bool done = true;
+  if (edit == "append") {
+    ostree_kernel_args_append(arguments.get(), text.c_str());
+  } else if (edit == "appendIfMissing") {
+    ostree_kernel_args_append_if_missing(arguments.get(), text.c_str());
+  } else if (edit == "set") {
+    ostree_kernel_args_replace(arguments.get(), text.c_str());
+  } else if (edit == "replace") {
+    done = ostree_kernel_args_new_replace(arguments.get(), text.c_str(), &error) != FALSE;
+  } else if (edit == "delete") {
+    done = ostree_kernel_args_delete(arguments.get(), text.c_str(), &error) != FALSE;
+  } else if (edit == "deleteIfPresent") {
+    done = ostree_kernel_args_delete_if_present(arguments.get(), text.c_str(), &error) != FALSE;
+  } else if (edit == "deleteKey") {
+    done = ostree_kernel_args_delete_key_entry(arguments.get(), text.c_str(), &error) != FALSE;
+  } else {
+    throw InvalidArgumentValue(info.Env(), "edit", "is not an edit");
+  }
+  if (!done) throw FromGError(error, "Editing kernel arguments").ToJs(info.Env());
+  return ListToJs(info.Env(), arguments.get());
+}
+
+Napi::Value Contains(const Napi::CallbackInfo& info) {
+  KernelArgsPtr arguments = FromList(info[0]);
+  const std::string text = CheckedArgument(info[1], "argument");
+  return Napi::Boolean::New(info.Env(),
+                            ostree_kernel_args_contains(arguments.get(), text.c_str()) != FALSE);
+}
+
+Napi::Value Last(const Napi::CallbackInfo& info) {
+  KernelArgsPtr arguments = FromList(info[0]);
+  const std::string key = CheckedArgument(info[1], "key");
+  const char* value = ostree_kernel_args_get_last_value(arguments.get(), key.c_str());
+  if (value == nullptr && !ostree_kernel_args_contains(arguments.get(), key.c_str())) {
+    return info.Env().Undefined();
+  }
+  return Napi::String::New(info.Env(), value != nullptr ? value : "");
+}
+
+Napi::Value Text(const Napi::CallbackInfo& info) {
+  KernelArgsPtr arguments = FromList(info[0]);
+  GStringPtr text(ostree_kernel_args_to_string(arguments.get()));
+  return Napi::String::New(info.Env(), text ? text.get() : "");
+}
+
+// At blanks outside of double quotes.
+std::vector<std::string> SplitCommandLine(const std::string& line) {
+  std::vector<std::string> parts;
+  std::string part;
+  bool quoted = false;
+  for (const char c : line) {
+    if (c == '"') quoted = !quoted;
+    if (!quoted && (c == ' ' || c == '\n' || c == '\t')) {
+      if (!part.empty()) parts.push_back(std::move(part));
+      part.clear();
+    } else {
+      part += c;
+    }
+  }
+  if (!part.empty()) parts.push_back(std::move(part));
+  return parts;
+}
+
+// As ostree_kernel_args_append_proc_cmdline, which in libostree before 2026.2 crashes on quoted
+// values: this reads and splits the line itself, and gives libostree the parts.
+Napi::Value AppendCommandLine(const Napi::CallbackInfo& info) {
+  KernelArgsPtr arguments = FromList(info[0]);
+  const std::string path = CheckedPath(info[1], "path");
+  std::ifstream file(path);
+  std::stringstream content;
+  content << file.rdbuf();
+  if (!file) throw FromErrno(errno, "Reading the kernel command line", path).ToJs(info.Env());
+  for (const std::string& text : SplitCommandLine(content.str())) {
+    // What the boot loader adds by itself.
+    if (g_str_has_prefix(text.c_str(), "BOOT_IMAGE=") ||
+        g_str_has_prefix(text.c_str(), "initrd=")) {
+      continue;
+    }
+    ostree_kernel_args_append(arguments.get(), text.c_str());
+  }
+  return ListToJs(info.Env(), arguments.get());
+}
+
+}  // namespace
+
+void InitKernelArguments(Napi::Env env, Napi::Object exports) {
+  exports.Set("kernelArgumentsParse", Napi::Function::New<Parse>(env));
+  exports.Set("kernelArgumentsEdit", Napi::Function::New<Edit>(env));
+  exports.Set("kernelArgumentsContains", Napi::Function::New<Contains>(env));
+  exports.Set("kernelArgumentsLast", Napi::Function::New<Last>(env));
+  exports.Set("kernelArgumentsText", Napi::Function::New<Text>(env));
+  exports.Set("kernelArgumentsAppendCommandLine", Napi::Function::New<AppendCommandLine>(env));
+}
+
+}  // namespace apt_ostree

@@ -41,7 +41,14 @@ export {
   type Verifier,
 } from './ostree/signatures.js';
 export { parseSummary, RepoSummary, type Summary, type SummaryRef } from './ostree/summary.js';
-export { type DeployOptions, type LockOptions, Sysroot, SysrootLock } from './ostree/sysroot.js';
+export {
+  type DeployOptions,
+  type KernelArgumentEdits,
+  type LockOptions,
+  Sysroot,
+  SysrootLock,
+} from './ostree/sysroot.js';
+export { type SysrootFeatures, sysrootFeatures } from './ostree/sysroot_features.js';
 export {
   type ImportOptions,
   Transaction,

@@ -54,6 +54,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   MutableTree::Init(env, exports);
   DevinoCache::Init(env, exports);
   Sysroot::Init(env, exports);
+  InitSysrootFunctions(env, exports);
   InitKernelArguments(env, exports);
   InitApt(env, exports);
   return exports;

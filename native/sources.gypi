@@ -37,6 +37,7 @@
       "native/ostree/signatures.cc",
       "native/ostree/summary.cc",
       "native/ostree/sysroot.cc",
+      "native/ostree/sysroot_change.cc",
       "native/ostree/sysroot_state.cc",
       "native/ostree/transaction.cc",
       "native/ostree/tree_edit.cc",

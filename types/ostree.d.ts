@@ -198,6 +198,9 @@ export interface NativeDeployOptions {
   retainPending?: boolean;
   retainRollback?: boolean;
   notAsDefault?: boolean;
+  overlayInitrds?: string[];
+  stage?: boolean;
+  lockFinalization?: boolean;
 }
 
 export interface NativeSysroot {
@@ -209,7 +212,7 @@ export interface NativeSysroot {
   unlock(): NativeJob<void>;
   initStateroot(name: string): NativeJob<NativeDeployment[]>;
   deploy(options: NativeDeployOptions): NativeJob<{ id: string; deployments: NativeDeployment[] }>;
-  writeDeployments(ids: string[]): NativeJob<NativeDeployment[]>;
+  writeDeployments(ids: string[], clean: boolean): NativeJob<NativeDeployment[]>;
   setPinned(id: string, pinned: boolean): NativeJob<NativeDeployment[]>;
   setMutable(id: string, mutable: boolean): NativeJob<NativeDeployment[]>;
   setOrigin(
@@ -218,6 +221,20 @@ export interface NativeSysroot {
   ): NativeJob<NativeDeployment[]>;
   setKernelArguments(id: string, kernelArguments: string[]): NativeJob<NativeDeployment[]>;
   cleanup(): NativeJob<NativeDeployment[]>;
+  /** null: nothing changed. */
+  refresh(): NativeJob<NativeDeployment[] | null>;
+  query(
+    stateroot: string | undefined,
+  ): NativeJob<{ pending?: string; rollback?: string; merge?: string }>;
+  unlockDeployment(id: string, state: string): NativeJob<NativeDeployment[]>;
+  changeFinalization(id: string): NativeJob<NativeDeployment[]>;
+  setKernelArgumentsInPlace(id: string, kernelArguments: string): NativeJob<NativeDeployment[]>;
+  prepareCleanup(): NativeJob<void>;
+  pruneRepo(options: {
+    refsOnly?: boolean;
+    dryRun?: boolean;
+  }): NativeJob<{ objects: number; pruned: number; bytes: number }>;
+  stageOverlayInitrd(path: string): NativeJob<string>;
 }
 
 export interface NativeOstree extends NativeOstreeFunctions, NativeSysrootFunctions {

@@ -2,6 +2,12 @@
 
 /** Part of NativeOstree. */
 export interface NativeSysrootFunctions {
+  sysrootFeatures(): {
+    changeFinalization: boolean;
+    updatePostCopy: boolean;
+    kexecLoad: boolean;
+    softReboot: boolean;
+  };
   kernelArgumentsParse(text: string): string[];
   kernelArgumentsEdit(list: readonly string[], edit: string, argument: string): string[];
   kernelArgumentsContains(list: readonly string[], argument: string): boolean;

@@ -2,11 +2,19 @@ import { mkdir } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import type { NativeSysroot } from '../../types/ostree.js';
 import { binding } from '../binding.js';
-import { checkArray, checkPath, checkString, type PathLike } from '../checks.js';
-import { AbortError, OstreeError } from '../errors.js';
+import {
+  checkArray,
+  checkOneOf,
+  checkPath,
+  checkString,
+  checkStrings,
+  type PathLike,
+} from '../checks.js';
+import { AbortError, invalidArgValue, OstreeError } from '../errors.js';
 import { type JobOptions, runJob } from '../job.js';
 import { type Deployment, type KeyFileChanges, toDeployments } from './deployment.js';
-import { Repo } from './repo.js';
+import { KernelArguments } from './kernel_arguments.js';
+import { type Diff, Repo } from './repo.js';
 
 export interface LockOptions extends JobOptions {
   /** Milliseconds to wait while somebody else holds the lock. @default no limit */
@@ -37,6 +45,29 @@ export interface DeployOptions extends JobOptions {
   retainRollback?: boolean;
   /** Put it behind the booted or merged deployment. */
   notAsDefault?: boolean;
+  /**
+   * Changes of the kernel arguments, as the `--karg` options of `ostree admin deploy`; not together
+   * with {@link kernelArguments}.
+   */
+  kernelArgumentEdits?: KernelArgumentEdits;
+  /** Checksums of initrds that {@link Sysroot.stageOverlayInitrd} took in. */
+  overlayInitrds?: readonly string[];
+  /** Let the system's shutdown finish the deployment; `ERR_INVALID_STATE` unless booted from here. */
+  stage?: boolean;
+  /** With `stage`: do not finish it until the lock file in /run/ostree is removed. */
+  lockFinalization?: boolean;
+}
+
+/** How the kernel arguments of a new deployment are made. */
+export interface KernelArgumentEdits {
+  /** What to start from: those of the merge deployment, of the running kernel, or none. @default 'merge' */
+  base?: 'merge' | 'proc-cmdline' | 'none';
+  /** Given one value each, first. @see {@link KernelArguments.set} */
+  set?: readonly string[];
+  /** Added, second. */
+  append?: readonly string[];
+  /** Removed, last; a missing one fails. */
+  delete?: readonly string[];
 }
 
 /** A sysroot's exclusive lock, held until {@link release} or the end of an `await using` block. */
@@ -208,23 +239,58 @@ export class Sysroot {
   async deploy(options: DeployOptions & LockOptions): Promise<Deployment> {
     checkString(options?.stateroot, 'options.stateroot');
     checkString(options.rev, 'options.rev');
-    const { signal: _signal, mergeDeployment = 'auto', kernelArguments, ...rest } = options;
+    const {
+      signal: _signal,
+      mergeDeployment = 'auto',
+      kernelArguments,
+      kernelArgumentEdits,
+      overlayInitrds,
+      ...rest
+    } = options;
+    if (kernelArguments && kernelArgumentEdits) {
+      throw invalidArgValue('options.kernelArgumentEdits', 'excludes kernelArguments');
+    }
     const merge =
       mergeDeployment === 'auto' ? undefined : mergeDeployment === 'none' ? '' : mergeDeployment;
     return this.#change(options, async () => {
+      const edited =
+        kernelArgumentEdits &&
+        (await this.#editKernelArguments(kernelArgumentEdits, options.stateroot, merge));
+      const list = edited ?? kernelArguments;
       const { id, deployments } = await runJob(
         'ostree',
         () =>
           this.#native.deploy({
             ...rest,
             merge,
-            ...(kernelArguments && { kernelArguments: [...kernelArguments] }),
+            ...(list && { kernelArguments: [...list] }),
+            ...(overlayInitrds && { overlayInitrds: [...overlayInitrds] }),
           }),
         options,
       );
       this.#deployments = toDeployments(deployments);
       return this.#find(id);
     });
+  }
+
+  async #editKernelArguments(
+    { base = 'merge', set = [], append = [], delete: remove = [] }: KernelArgumentEdits,
+    stateroot: string,
+    merge: string | undefined,
+  ): Promise<readonly string[]> {
+    checkOneOf(base, ['merge', 'proc-cmdline', 'none'], 'options.kernelArgumentEdits.base');
+    let list = KernelArguments.from();
+    if (base === 'proc-cmdline') list = KernelArguments.fromProcCmdline();
+    if (base === 'merge' && merge !== '') {
+      const id = merge ?? (await runJob('ostree', () => this.#native.query(stateroot))).merge;
+      if (id !== undefined) list = KernelArguments.from(this.#find(id).kernelArguments);
+    }
+    return list
+      .set(...checkStrings(set, 'options.kernelArgumentEdits.set'))
+      .append(...checkStrings(append, 'options.kernelArgumentEdits.append'))
+      .delete(...checkStrings(remove, 'options.kernelArgumentEdits.delete'))
+      .toArray()
+      .filter((argument) => !argument.startsWith('ostree='));
   }
 
   /**
@@ -235,12 +301,19 @@ export class Sysroot {
    */
   async writeDeployments(
     ids: readonly string[],
-    options?: LockOptions,
+    options?: LockOptions & {
+      /** Also remove what is on no boot list, as {@link cleanup} does. @default false */
+      clean?: boolean;
+    },
   ): Promise<readonly Deployment[]> {
     checkArray(ids, 'ids');
     return this.#change(options, async () => {
       this.#deployments = toDeployments(
-        await runJob('ostree', () => this.#native.writeDeployments([...ids]), options),
+        await runJob(
+          'ostree',
+          () => this.#native.writeDeployments([...ids], options?.clean ?? false),
+          options,
+        ),
       );
       return this.#deployments;
     });
@@ -362,6 +435,161 @@ export class Sysroot {
         await runJob('ostree', () => this.#native.cleanup(), options),
       );
     });
+  }
+
+  /**
+   * Reads the deployments again and says whether they had changed.
+   *
+   * @see `ostree_sysroot_load_if_changed`
+   */
+  async refresh(options?: JobOptions): Promise<boolean> {
+    const deployments = await runJob('ostree', () => this.#native.refresh(), options);
+    if (deployments === null) return false;
+    this.#deployments = toDeployments(deployments);
+    return true;
+  }
+
+  /** The deployment that runs now. @throws `ERR_INVALID_STATE` if this is not the running system. */
+  requireBooted(): Deployment {
+    if (this.booted) return this.booted;
+    throw new OstreeError('ERR_INVALID_STATE', 'Not booted into this sysroot', {
+      path: this.#path,
+    });
+  }
+
+  /** The deployment that waits for the shutdown, if there is one. */
+  get staged(): Deployment | undefined {
+    return this.#deployments.find((deployment) => deployment.staged);
+  }
+
+  /**
+   * What would boot instead of the running deployment, what is behind it, and what the next deploy
+   * merges with. Looks at the deployments as last read; takes no lock.
+   *
+   * @param stateroot By default the booted one; `ERR_INVALID_STATE` where there is none.
+   * @see `ostree_sysroot_query_deployments_for`, `ostree_sysroot_get_merge_deployment`
+   */
+  async queryDeployments(
+    stateroot?: string,
+    options?: JobOptions,
+  ): Promise<{ pending?: Deployment; rollback?: Deployment; merge?: Deployment }> {
+    if (stateroot !== undefined) checkString(stateroot, 'stateroot');
+    const ids = await runJob('ostree', () => this.#native.query(stateroot), options);
+    await this.reload(options);
+    return {
+      ...(ids.pending && { pending: this.#find(ids.pending) }),
+      ...(ids.rollback && { rollback: this.#find(ids.rollback) }),
+      ...(ids.merge && { merge: this.#find(ids.merge) }),
+    };
+  }
+
+  /**
+   * Changes kernel arguments in the boot loader entry of a deployment, without a new boot list.
+   *
+   * @throws `ENOENT`.
+   * @see `ostree_sysroot_deployment_set_kargs_in_place`
+   */
+  async setKernelArgumentsInPlace(
+    id: string,
+    kernelArguments: Iterable<string>,
+    options?: LockOptions,
+  ): Promise<void> {
+    checkString(id, 'id');
+    const text = KernelArguments.from(kernelArguments).toString();
+    await this.#change(options, async () => {
+      this.#deployments = toDeployments(
+        await runJob('ostree', () => this.#native.setKernelArgumentsInPlace(id, text), options),
+      );
+    });
+  }
+
+  /**
+   * Lets /usr of the booted deployment be changed: until the reboot (`development`; `transient`
+   * shows a read-only /usr outside of private mount namespaces), or for good (`hotfix`).
+   *
+   * @throws `ERR_INVALID_STATE` for a deployment that is not booted, or unlocked already.
+   * @see `ostree_sysroot_deployment_unlock`
+   */
+  async unlock(
+    id: string,
+    state: 'development' | 'hotfix' | 'transient',
+    options?: LockOptions,
+  ): Promise<void> {
+    checkString(id, 'id');
+    checkOneOf(state, ['development', 'hotfix', 'transient'], 'state');
+    await this.#change(options, async () => {
+      this.#deployments = toDeployments(
+        await runJob('ostree', () => this.#native.unlockDeployment(id, state), options),
+      );
+    });
+  }
+
+  /**
+   * Switches whether the shutdown may finish a staged deployment.
+   *
+   * @throws `ERR_OSTREE_NOT_SUPPORTED` before libostree 2023.8; `ERR_INVALID_STATE` for a deployment
+   * that is not staged.
+   * @see `ostree_sysroot_change_finalization`
+   */
+  async changeFinalization(id: string, options?: LockOptions): Promise<void> {
+    checkString(id, 'id');
+    await this.#change(options, async () => {
+      this.#deployments = toDeployments(
+        await runJob('ostree', () => this.#native.changeFinalization(id), options),
+      );
+    });
+  }
+
+  /**
+   * Stores a file as an additional initrd; the next deploy must name the checksum that this gives,
+   * or clean-up removes it.
+   *
+   * @see `ostree_sysroot_stage_overlay_initrd`
+   */
+  async stageOverlayInitrd(path: PathLike, options?: LockOptions): Promise<string> {
+    const file = checkPath(path, 'path');
+    return this.#change(options, () =>
+      runJob('ostree', () => this.#native.stageOverlayInitrd(file), options),
+    );
+  }
+
+  /** Removes what an interrupted deploy left; no pruning. @see `ostree_sysroot_prepare_cleanup` */
+  async prepareCleanup(options?: LockOptions): Promise<void> {
+    await this.#change(options, () =>
+      runJob('ostree', () => this.#native.prepareCleanup(), options),
+    );
+  }
+
+  /**
+   * Prunes the repository, keeping all that deployments and refs need. Sizes in bytes.
+   *
+   * @see `ostree_sysroot_cleanup_prune_repo`
+   */
+  async pruneRepo(
+    options: LockOptions & {
+      /** Only what refs and deployments reach; commits without a ref go. @default false */
+      refsOnly?: boolean;
+      /** Only count. @default false */
+      dryRun?: boolean;
+    } = {},
+  ): Promise<{ objects: number; pruned: number; bytes: number }> {
+    const { refsOnly = false, dryRun = false } = options;
+    return this.#change(options, () =>
+      runJob('ostree', () => this.#native.pruneRepo({ refsOnly, dryRun }), options),
+    );
+  }
+
+  /**
+   * How /etc of a deployment differs from its defaults in /usr/etc, as `ostree admin config-diff`.
+   *
+   * @throws `ENOENT` for an unknown id.
+   * @see `ostree_diff_dirs`
+   */
+  async configDiff(id: string, options?: JobOptions): Promise<Diff> {
+    checkString(id, 'id');
+    const { path } = this.#find(id);
+    await using repo = await this.repo(options);
+    return await repo.diff({ directory: `${path}/usr/etc` }, { directory: `${path}/etc` }, options);
   }
 
   /** Drops the handle and its lock, after the calls under way; later calls throw `ERR_CLOSED`. */

@@ -1,5 +1,6 @@
 #include "ostree/sysroot.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -85,6 +86,10 @@ struct DeployOptions {
   std::optional<std::vector<std::string>> kernel_arguments;
   // Absent: libostree's choice; empty: none.
   std::optional<std::string> merge;
+  // Checksums of what stageOverlayInitrd took in.
+  std::vector<std::string> overlay_initrds;
+  bool stage = false;
+  bool lock_finalization = false;
   int flags = OSTREE_SYSROOT_SIMPLE_WRITE_DEPLOYMENT_FLAGS_NO_CLEAN;
 };
 
@@ -99,6 +104,17 @@ DeployOptions CheckedDeployOptions(const Options& options) {
   deploy.origin = CheckedKeyFile(options.Raw("origin"), "origin");
   if (options.Has("kernelArguments")) deploy.kernel_arguments = options.Strings("kernelArguments");
   deploy.merge = options.OptionalString("merge");
+  if (options.Has("overlayInitrds")) {
+    Napi::Value list = options.Raw("overlayInitrds");
+    deploy.overlay_initrds = CheckedStrings(list, "overlayInitrds");
+    for (const std::string& checksum : deploy.overlay_initrds) {
+      if (!IsChecksum(checksum)) {
+        throw InvalidArgumentValue(list.Env(), "overlayInitrds", "must hold checksums");
+      }
+    }
+  }
+  deploy.stage = options.Bool("stage", false);
+  deploy.lock_finalization = options.Bool("lockFinalization", false);
   if (options.Bool("retain", false)) {
     deploy.flags |= OSTREE_SYSROOT_SIMPLE_WRITE_DEPLOYMENT_FLAGS_RETAIN;
   }
@@ -134,6 +150,22 @@ void RequireWholeCommit(OstreeRepo* repo, const std::string& commit) {
       .Detail("ref", commit);
 }
 
+// The system's shutdown finishes what is staged, so there must be one that was booted from here.
+void PrepareStaging(const SysrootState& state, OstreeSysroot* sysroot, bool lock) {
+  if (ostree_sysroot_get_booted_deployment(sysroot) == nullptr) {
+    throw NativeError("ERR_INVALID_STATE", "Staging needs the booted sysroot")
+        .Detail("path", state.path());
+  }
+  if (!lock) return;
+  // What `ostree admin deploy --lock-finalization` leaves for the shutdown to see.
+  const char* path = "/run/ostree/staged-deployment-locked";
+  if (mkdir("/run/ostree", 0755) != 0 && errno != EEXIST) {
+    throw FromErrno(errno, "Locking the finalization", "/run/ostree");
+  }
+  const UniqueFd file(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+  if (!file) throw FromErrno(errno, "Locking the finalization", path);
+}
+
 // Deploys and puts the deployment on the boot list. Returns its id.
 std::string DeployTree(const SysrootState& state, OstreeSysroot* sysroot, DeployOptions& options,
                        GCancellable* cancellable) {
@@ -142,6 +174,7 @@ std::string DeployTree(const SysrootState& state, OstreeSysroot* sysroot, Deploy
   if (stat(directory.c_str(), &info) != 0) {
     throw FromErrno(errno, "No such stateroot", directory);
   }
+  if (options.stage) PrepareStaging(state, sysroot, options.lock_finalization);
   OstreeRepo* repo = ostree_sysroot_repo(sysroot);
   const std::string commit = ResolveCommit(repo, options.rev);
   RequireWholeCommit(repo, commit);
@@ -165,15 +198,20 @@ std::string DeployTree(const SysrootState& state, OstreeSysroot* sysroot, Deploy
         .Detail("path", state.path());
   }
   GObjectPtr<OstreeDeployment> deployment;
-  if (!ostree_sysroot_deploy_tree(sysroot, options.stateroot.c_str(), commit.c_str(), origin.get(),
-                                  merge.get(), argv.empty() ? nullptr : argv.data(),
-                                  deployment.out(), cancellable, &error)) {
+  std::vector<char*> initrds = Argv(options.overlay_initrds);
+  OstreeSysrootDeployTreeOpts tree = {};
+  tree.override_kernel_argv = argv.empty() ? nullptr : argv.data();
+  tree.overlay_initrds = options.overlay_initrds.empty() ? nullptr : initrds.data();
+  const auto deploy = options.stage ? ostree_sysroot_stage_tree_with_options
+                                    : ostree_sysroot_deploy_tree_with_options;
+  if (!deploy(sysroot, options.stateroot.c_str(), commit.c_str(), origin.get(), merge.get(), &tree,
+              deployment.out(), cancellable, &error)) {
     throw FromGError(error, "Deploying").Detail("path", state.path()).Detail("ref", options.rev);
   }
-  if (!ostree_sysroot_simple_write_deployment(
-          sysroot, options.stateroot.c_str(), deployment.get(), merge.get(),
-          static_cast<OstreeSysrootSimpleWriteDeploymentFlags>(options.flags), cancellable,
-          &error)) {
+  if (!options.stage && !ostree_sysroot_simple_write_deployment(
+                            sysroot, options.stateroot.c_str(), deployment.get(), merge.get(),
+                            static_cast<OstreeSysrootSimpleWriteDeploymentFlags>(options.flags),
+                            cancellable, &error)) {
     throw FromGError(error, "Writing the boot list").Detail("path", state.path());
   }
   DeploymentData data;
@@ -202,6 +240,14 @@ void Sysroot::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&Sysroot::SetOrigin>("setOrigin"),
              InstanceMethod<&Sysroot::SetKernelArguments>("setKernelArguments"),
              InstanceMethod<&Sysroot::Cleanup>("cleanup"),
+             InstanceMethod<&Sysroot::Refresh>("refresh"),
+             InstanceMethod<&Sysroot::Query>("query"),
+             InstanceMethod<&Sysroot::UnlockDeployment>("unlockDeployment"),
+             InstanceMethod<&Sysroot::ChangeFinalization>("changeFinalization"),
+             InstanceMethod<&Sysroot::SetKernelArgumentsInPlace>("setKernelArgumentsInPlace"),
+             InstanceMethod<&Sysroot::PrepareCleanup>("prepareCleanup"),
+             InstanceMethod<&Sysroot::PruneRepo>("pruneRepo"),
+             InstanceMethod<&Sysroot::StageOverlayInitrd>("stageOverlayInitrd"),
          });
 }
 
@@ -318,7 +364,8 @@ Napi::Value Sysroot::WriteDeployments(const Napi::CallbackInfo& info) {
   if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
     throw InvalidArgumentValue(info.Env(), "ids", "must not name a deployment twice");
   }
-  return Start(info, [state = state(), ids = std::move(ids)](JobContext& job) {
+  const bool clean = Arguments(info).Bool(1, "clean");
+  return Start(info, [state = state(), ids = std::move(ids), clean](JobContext& job) {
     auto sysroot = state->UseLocked();
     GPtrArrayPtr list(g_ptr_array_new_with_free_func(g_object_unref));
     for (const std::string& id : ids) {
@@ -326,6 +373,7 @@ Napi::Value Sysroot::WriteDeployments(const Napi::CallbackInfo& info) {
       g_ptr_array_add(list.get(), g_object_ref(deployment.get()));
     }
     OstreeSysrootWriteDeploymentsOpts options = {};
+    options.do_postclean = clean;
     GError* error = nullptr;
     if (!ostree_sysroot_write_deployments_with_options(sysroot.get(), list.get(), &options,
                                                        job.cancellable(), &error)) {
@@ -392,11 +440,7 @@ Napi::Value Sysroot::SetOrigin(const Napi::CallbackInfo& info) {
                                               job.cancellable(), &error)) {
           throw FromGError(error, "Writing an origin").Detail("ref", id);
         }
-        // Everybody, this handle too, looks at this time to see whether to read again.
-        if (utimensat(ostree_sysroot_get_fd(sysroot.get()), "ostree/deploy", nullptr, 0) != 0) {
-          throw FromErrno(errno, "Announcing the new origin", state->path() + "/ostree/deploy");
-        }
-        state->Load(job.cancellable());
+        state->Reload(job.cancellable());
         return Snapshot(sysroot.get());
       });
 }

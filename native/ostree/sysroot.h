@@ -27,8 +27,10 @@ class SysrootState {
   GObjectPtr<OstreeSysroot> UseLoaded() const;
   // A sysroot that is loaded and locked; throws ERR_INVALID_STATE.
   GObjectPtr<OstreeSysroot> UseLocked() const;
-  // Reads the deployments from disk, if they changed.
-  void Load(GCancellable* cancellable);
+  // Reads the deployments from disk, if they changed; says whether they did.
+  bool Load(GCancellable* cancellable);
+  // Reads them in any case: the file's times do not show a change of a boot loader entry.
+  void Reload(GCancellable* cancellable);
   // False where somebody else holds the lock.
   bool TryLock(GCancellable* cancellable);
   void Unlock();
@@ -66,6 +68,17 @@ class Sysroot : public Wrap<Sysroot, SysrootState> {
   Napi::Value SetOrigin(const Napi::CallbackInfo& info);
   Napi::Value SetKernelArguments(const Napi::CallbackInfo& info);
   Napi::Value Cleanup(const Napi::CallbackInfo& info);
+  Napi::Value Refresh(const Napi::CallbackInfo& info);
+  Napi::Value Query(const Napi::CallbackInfo& info);
+  Napi::Value UnlockDeployment(const Napi::CallbackInfo& info);
+  Napi::Value ChangeFinalization(const Napi::CallbackInfo& info);
+  Napi::Value SetKernelArgumentsInPlace(const Napi::CallbackInfo& info);
+  Napi::Value PrepareCleanup(const Napi::CallbackInfo& info);
+  Napi::Value PruneRepo(const Napi::CallbackInfo& info);
+  Napi::Value StageOverlayInitrd(const Napi::CallbackInfo& info);
 };
+
+// Registers `sysrootFeatures`.
+void InitSysrootFunctions(Napi::Env env, Napi::Object exports);
 
 }  // namespace apt_ostree

@@ -37,7 +37,7 @@ GObjectPtr<OstreeSysroot> SysrootState::UseLocked() const {
   return sysroot;
 }
 
-void SysrootState::Load(GCancellable* cancellable) {
+bool SysrootState::Load(GCancellable* cancellable) {
   auto sysroot = Use();
   // libostree reports the first missing piece as a plain "no such file".
   for (const char* part : {"/ostree/repo", "/ostree/deploy"}) {
@@ -50,11 +50,22 @@ void SysrootState::Load(GCancellable* cancellable) {
         .Detail("path", path_);
   }
   GError* error = nullptr;
+  gboolean changed = FALSE;
   const bool loaded =
-      ostree_sysroot_load_if_changed(sysroot.get(), nullptr, cancellable, &error) != FALSE;
+      ostree_sysroot_load_if_changed(sysroot.get(), &changed, cancellable, &error) != FALSE;
   std::lock_guard<std::mutex> guard(mutex_);
   loaded_ = loaded;
   if (!loaded) throw FromGError(error, "Loading the sysroot").Detail("path", path_);
+  return changed != FALSE;
+}
+
+void SysrootState::Reload(GCancellable* cancellable) {
+  auto sysroot = Use();
+  // What libostree compares to see whether anything changed.
+  if (utimensat(ostree_sysroot_get_fd(sysroot.get()), "ostree/deploy", nullptr, 0) != 0) {
+    throw FromErrno(errno, "Announcing a change", path_ + "/ostree/deploy");
+  }
+  Load(cancellable);
 }
 
 bool SysrootState::TryLock(GCancellable* cancellable) {

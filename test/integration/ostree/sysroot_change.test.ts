@@ -1,0 +1,125 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { type Deployment, Sysroot, sysrootFeatures } from 'apt-ostree/ostree';
+import { afterAll, beforeEach, expect, test } from 'vitest';
+import { bootableEdits, commitEdits, ostree } from '../../support/ostree.js';
+import { temporaryDirectory } from '../../support/temp.js';
+
+process.env.OSTREE_SYSROOT_DEBUG = 'mutable-deployments';
+
+const scratch = await temporaryDirectory('sysroot-change');
+afterAll(() => scratch.remove());
+let count = 0;
+let sysroot: Sysroot;
+let first: Deployment;
+beforeEach(async () => {
+  sysroot = await Sysroot.initialize(scratch.join(`sysroot-${++count}`));
+  await sysroot.initStateroot('debian');
+  await using repo = await sysroot.repo();
+  await commitEdits(repo, 'debian', bootableEdits('1'));
+  first = await sysroot.deploy({
+    stateroot: 'debian',
+    rev: 'debian',
+    refspec: 'debian',
+    kernelArguments: ['root=x', 'console=a', 'console=b', 'quiet'],
+  });
+  return () => sysroot.close();
+});
+
+const admin = (command: string, ...args: string[]) =>
+  ostree('admin', ...command.split(' '), `--sysroot=${sysroot.path}`, ...args);
+
+const theirs = async () => {
+  await sysroot.reload();
+  return sysroot.deployments[0]?.kernelArguments;
+};
+
+test('kernel arguments are edited as ostree admin deploy does', async () => {
+  for (const [edits, options] of [
+    [{ append: ['ro', 'x=1'] }, ['--karg-append=ro', '--karg-append=x=1']],
+    [{ set: ['console=c'] }, ['--karg=console=c']],
+    [{ delete: ['console=a'] }, ['--karg-delete=console=a']],
+    [{ base: 'none', append: ['only'] }, ['--karg-none', '--karg-append=only']],
+    [{ base: 'proc-cmdline' }, ['--karg-proc-cmdline']],
+  ] as const) {
+    const ours = await sysroot.deploy({
+      stateroot: 'debian',
+      rev: 'debian',
+      mergeDeployment: first.id,
+      kernelArgumentEdits: edits,
+      retain: true,
+    });
+    await sysroot.writeDeployments([first.id], { clean: true });
+    await admin('deploy', '--os=debian', ...options, 'debian');
+    expect(await theirs()).toEqual(ours.kernelArguments);
+    await sysroot.writeDeployments([first.id], { clean: true });
+  }
+  await expect(
+    sysroot.deploy({
+      stateroot: 'debian',
+      rev: 'debian',
+      kernelArgumentEdits: { delete: ['nothing'] },
+    }),
+  ).rejects.toMatchObject({ code: expect.stringMatching(/^E/) });
+});
+
+test('kernel arguments change in place', async () => {
+  await sysroot.setKernelArgumentsInPlace(first.id, ['a', 'b=c']);
+  expect(sysroot.deployments[0]?.kernelArguments).toEqual(['a', 'b=c']);
+  await admin('kargs edit-in-place', '--append-if-missing=ro');
+  await using other = await Sysroot.load(sysroot.path);
+  expect(other.deployments[0]?.kernelArguments).toEqual(['a', 'b=c', 'ro']);
+  await admin('status');
+});
+
+test('configDiff says what ostree admin config-diff says', async () => {
+  await writeFile(`${first.path}/etc/added`, '');
+  await writeFile(`${first.path}/etc/hostname`, 'changed\n');
+  const diff = await sysroot.configDiff(first.id);
+  expect(diff).toMatchObject({ added: ['/added'], modified: ['/hostname'], removed: [] });
+  const text = await admin('config-diff', '--os=debian');
+  expect(text.split('\n').sort()).toEqual(['A    added', 'M    hostname']);
+  await rm(`${first.path}/etc/hostname`);
+  expect((await sysroot.configDiff(first.id)).removed).toEqual(['/hostname']);
+});
+
+test('overlay initrds are written into the boot loader entry', async () => {
+  await writeFile(scratch.join('overlay'), 'more');
+  await using lock = await sysroot.lock();
+  const checksum = await sysroot.stageOverlayInitrd(scratch.join('overlay'));
+  await sysroot.deploy({ stateroot: 'debian', rev: 'debian', overlayInitrds: [checksum] });
+  await lock.release();
+  const { readdir, readFile } = await import('node:fs/promises');
+  const entries = `${sysroot.path}/boot/loader/entries`;
+  const texts = await Promise.all(
+    (await readdir(entries)).map((name) => readFile(`${entries}/${name}`, 'utf8')),
+  );
+  expect(texts.join()).toContain(checksum);
+});
+
+test('questions, clean-up and changes seen by another handle', async () => {
+  await using other = await Sysroot.load(sysroot.path);
+  expect(await other.refresh()).toBe(false);
+  const second = await sysroot.deploy({ stateroot: 'debian', rev: 'debian' });
+  expect(await other.refresh()).toBe(true);
+  expect(other.deployments).toEqual(sysroot.deployments);
+  expect((await sysroot.queryDeployments('debian')).merge?.id).toBe(second.id);
+  await sysroot.prepareCleanup();
+  expect(await sysroot.pruneRepo({ dryRun: true })).toMatchObject({ pruned: 0 });
+  expect(sysroot.staged).toBeUndefined();
+});
+
+test('what needs the running system or a newer library is refused', async () => {
+  const state = { code: 'ERR_INVALID_STATE' };
+  expect(() => sysroot.requireBooted()).toThrow(expect.objectContaining(state));
+  await expect(sysroot.queryDeployments()).rejects.toMatchObject(state);
+  for (const way of ['development', 'hotfix', 'transient'] as const) {
+    await expect(sysroot.unlock(first.id, way)).rejects.toMatchObject(state);
+  }
+  await expect(
+    sysroot.deploy({ stateroot: 'debian', rev: 'debian', stage: true }),
+  ).rejects.toMatchObject(state);
+  await expect(sysroot.changeFinalization(first.id)).rejects.toMatchObject({
+    code: sysrootFeatures().changeFinalization ? 'ERR_INVALID_STATE' : 'ERR_OSTREE_NOT_SUPPORTED',
+  });
+  await expect(sysroot.configDiff('no')).rejects.toMatchObject({ code: 'ENOENT' });
+});

@@ -1,9 +1,16 @@
 /** `apt-ostree/ostree`: libostree. */
 
-export { type CollectionRefEntry, Collections } from './ostree/collections.js';
+export {
+  type CollectionRefEntry,
+  Collections,
+  type FindRemotesOptions,
+  type FoundRemote,
+  type PullFromRemotesOptions,
+} from './ostree/collections.js';
 export { type Delta, type DeltaName, Deltas, type GenerateDeltaOptions } from './ostree/deltas.js';
 export type { Deployment, KeyFile, KeyFileChanges } from './ostree/deployment.js';
 export { DevinoCache } from './ostree/devino_cache.js';
+export { type OstreeFeatures, ostreeFeatures } from './ostree/features.js';
 export { KernelArguments } from './ostree/kernel_arguments.js';
 export { type EditOwnership, MutableTree, type TreeEdit } from './ostree/mutable_tree.js';
 export type { CollectionRef, PullOptions, PullProgress } from './ostree/pull.js';

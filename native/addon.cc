@@ -14,6 +14,8 @@
 #include "core/syscall_filter.h"
 #include "deb/deb.h"
 #include "ostree/devino_cache.h"
+#include "ostree/features.h"
+#include "ostree/finders.h"
 #include "ostree/kernel_args.h"
 #include "ostree/mutable_tree.h"
 #include "ostree/repo.h"
@@ -48,6 +50,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitSyscallFilter(env, exports);
   Repo::Init(env, exports);
   InitSignEngines(env, exports);
+  InitFeatures(env, exports);
+  FoundRemotes::Init(env, exports);
   InitSummary(env, exports);
   InitDeb(env, exports);
   InitLayer(env, exports);

@@ -18,6 +18,8 @@
       "native/ostree/deltas.cc",
       "native/ostree/deployment.cc",
       "native/ostree/diff.cc",
+      "native/ostree/features.cc",
+      "native/ostree/finders.cc",
       "native/ostree/gpg.cc",
       "native/ostree/kernel_args.cc",
       "native/ostree/maintenance.cc",

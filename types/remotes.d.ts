@@ -122,6 +122,18 @@ export interface NativeDelta {
   fallbacks: { type: string; checksum: string; size: number; uncompressedSize: number }[];
 }
 
+/** Opaque. */
+export type NativeFoundRemotes = object;
+
+export interface NativeFoundRemote {
+  name: string;
+  url?: string;
+  priority: number;
+  /** Seconds. */
+  lastModified?: number;
+  refs: { collectionId: string; ref: string; checksum: string; timestamp?: number }[];
+}
+
 export interface NativeCollectionRef {
   collectionId: string;
   ref: string;
@@ -207,6 +219,19 @@ export interface NativeRepoRemotes {
   deltaVerify(path: string, verifier: NativeVerifier): NativeJob<string>;
   deltaShow(path: string): NativeJob<NativeDelta>;
 
+  findRemotes(
+    refs: { collectionId: string; ref: string }[],
+    finders: { config?: boolean; mount?: boolean; uris?: string[] },
+    options: object,
+  ): NativeJob<{ remotes: NativeFoundRemote[]; handle: NativeFoundRemotes }>;
+  pullFromRemotes(
+    found: NativeFoundRemotes,
+    options: object,
+    progress: PullListener,
+  ): NativeJob<NativePullProgress>;
+  /** Gives the name of a remote. */
+  resolveKeyring(collectionId: string): NativeJob<string>;
+
   getCollectionId(): NativeJob<string | null>;
   setCollectionId(id: string | null): NativeJob<void>;
   /** `remotes`: those pulled from remotes too. */
@@ -221,6 +246,13 @@ export interface NativeRepoRemotes {
 
 /** Part of NativeOstree. */
 export interface NativeOstreeFunctions {
+  readonly FoundRemotes: object;
   signEngines(): string[];
+  ostreeFeatures(): {
+    version: string;
+    built: string[];
+    functions: Record<string, boolean>;
+    signEngines: string[];
+  };
   parseSummary(bytes: Uint8Array): NativeJob<NativeSummary>;
 }

@@ -1,12 +1,54 @@
-import type { NativeRepoRemotes } from '../../types/remotes.js';
-import { checkChecksum, checkString } from '../checks.js';
+import type { NativeFoundRemotes, NativeRepoRemotes } from '../../types/remotes.js';
+import { checkArray, checkChecksum, checkString, checkStrings } from '../checks.js';
+import { invalidArgType } from '../errors.js';
 import { type JobOptions, runJob } from '../job.js';
-import type { CollectionRef } from './pull.js';
+import { type CollectionRef, type PullOptions, type PullProgress, pullOptions } from './pull.js';
 
 /** A ref of a collection and its commit. */
 export interface CollectionRefEntry extends CollectionRef {
   readonly checksum: string;
 }
+
+/** Where to look for refs of collections. */
+export interface FindRemotesOptions extends JobOptions, Pick<PullOptions, 'networkRetries'> {
+  /** In the remotes of the configuration that have a collection id. @default true */
+  config?: boolean;
+  /** On mounted removable drives. @default true */
+  mount?: boolean;
+  /** In repositories at these URLs, checked with the keys of the collection's remote. */
+  uris?: readonly string[];
+}
+
+export interface PullFromRemotesOptions
+  extends JobOptions,
+    Pick<
+      PullOptions,
+      | 'depth'
+      | 'disableStaticDeltas'
+      | 'httpHeaders'
+      | 'subdirs'
+      | 'updateFrequency'
+      | 'appendUserAgent'
+      | 'networkRetries'
+      | 'refKeyrings'
+      | 'mirror'
+      | 'commitOnly'
+      | 'bareUserOnlyFiles'
+      | 'onProgress'
+    > {}
+
+/** A remote that has some of the refs. */
+export interface FoundRemote {
+  /** Of a configured remote, or one made up for this find. */
+  readonly name: string;
+  readonly url?: string;
+  /** Lower is better. */
+  readonly priority: number;
+  readonly lastModified?: Date;
+  readonly refs: readonly (CollectionRefEntry & { timestamp?: Date })[];
+}
+
+const handles = new WeakMap<readonly FoundRemote[], NativeFoundRemotes>();
 
 /**
  * Refs that belong to a collection: known worldwide by its id, so that they can come from any
@@ -78,6 +120,76 @@ export class Collections {
       () => this.#native.setCollectionRef(collectionId, name, checksum),
       options,
     );
+  }
+
+  /**
+   * Looks for remotes that have refs of collections, best first. Only signed summaries and commits
+   * count. No network but that of the remotes is searched.
+   *
+   * @see `ostree_repo_find_remotes_async`
+   */
+  async findRemotes(
+    refs: readonly CollectionRef[],
+    options: FindRemotesOptions = {},
+  ): Promise<readonly FoundRemote[]> {
+    checkArray(refs, 'refs');
+    const wanted = refs.map((ref, index) => checkCollectionRef(ref, `refs[${index}]`));
+    const { signal: _signal, config = true, mount = true, uris, ...native } = options;
+    const finders = {
+      config,
+      mount,
+      ...(uris && { uris: checkStrings(uris, 'options.uris') }),
+    };
+    const { remotes, handle } = await runJob(
+      'ostree',
+      () => this.#native.findRemotes(wanted, finders, native),
+      options,
+    );
+    const found = remotes.map(({ lastModified, refs, ...rest }) => ({
+      ...rest,
+      ...(lastModified !== undefined && { lastModified: new Date(lastModified * 1000) }),
+      refs: refs.map(({ timestamp, ...ref }) => ({
+        ...ref,
+        ...(timestamp !== undefined && { timestamp: new Date(timestamp * 1000) }),
+      })),
+    }));
+    handles.set(found, handle);
+    return found;
+  }
+
+  /**
+   * Pulls refs from the best of the remotes that have them, and from the next where that fails.
+   * Commits must be signed with GPG by the keys of their collection's remote.
+   *
+   * @param found what {@link findRemotes} gave.
+   * @throws `ENOENT` where no remote was found; `ERR_OSTREE_FAILED` where some refs could not be
+   * pulled from any; `ERR_BUSY` inside a transaction of this object.
+   * @see `ostree_repo_pull_from_remotes_async`
+   */
+  async pullFromRemotes(
+    found: readonly FoundRemote[],
+    options: PullFromRemotesOptions = {},
+  ): Promise<PullProgress> {
+    const handle = handles.get(found);
+    if (!handle) throw invalidArgType('found', 'a result of findRemotes', found);
+    const native = pullOptions(options);
+    return runJob<PullProgress, PullProgress>(
+      'ostree',
+      (progress) => this.#native.pullFromRemotes(handle, native, progress),
+      options,
+      options.onProgress,
+    );
+  }
+
+  /**
+   * The remote whose keys a collection is checked with.
+   *
+   * @throws `ENOENT` where no remote has this collection id and keys.
+   * @see `ostree_repo_resolve_keyring_for_collection`
+   */
+  async keyringRemote(collectionId: string, options?: JobOptions): Promise<string> {
+    checkString(collectionId, 'collectionId');
+    return runJob('ostree', () => this.#native.resolveKeyring(collectionId), options);
   }
 }
 

@@ -92,6 +92,9 @@ class Repo : public Wrap<Repo, RepoState> {
   Napi::Value DeltaApply(const Napi::CallbackInfo& info);
   Napi::Value DeltaVerify(const Napi::CallbackInfo& info);
   Napi::Value DeltaShow(const Napi::CallbackInfo& info);
+  Napi::Value FindRemotes(const Napi::CallbackInfo& info);
+  Napi::Value PullFromRemotes(const Napi::CallbackInfo& info);
+  Napi::Value ResolveKeyring(const Napi::CallbackInfo& info);
   Napi::Value GetCollectionId(const Napi::CallbackInfo& info);
   Napi::Value SetCollectionId(const Napi::CallbackInfo& info);
   Napi::Value ListCollectionRefs(const Napi::CallbackInfo& info);

@@ -1,18 +1,17 @@
 // Repo: the summary, the file that tells what a repository offers.
-#include <dlfcn.h>
-
+#include "ostree/summary.h"
 #include "core/arguments.h"
 #include "core/error.h"
 #include "core/values.h"
 #include "core/variant.h"
 #include "ostree/collections.h"
+#include "ostree/features.h"
 #include "ostree/gpg.h"
 #include "ostree/names.h"
 #include "ostree/network.h"
 #include "ostree/pull_options.h"
 #include "ostree/repo.h"
 #include "ostree/sign_engine.h"
-#include "ostree/summary.h"
 
 namespace apt_ostree {
 
@@ -212,12 +211,7 @@ Napi::Value Repo::RegenerateMetadata(const Napi::CallbackInfo& info) {
   return StartAlone(info, [state = state(), metadata, variant](JobContext& job) {
     using Call = gboolean (*)(OstreeRepo*, GVariant*, GVariant*, GCancellable*, GError**);
     // Since 2023.1.
-    const auto call =
-        reinterpret_cast<Call>(dlsym(RTLD_DEFAULT, "ostree_repo_regenerate_metadata"));
-    if (call == nullptr) {
-      throw NativeError("ERR_OSTREE_NOT_SUPPORTED",
-                        "This libostree has no ostree_repo_regenerate_metadata");
-    }
+    const auto call = RequireOstree<Call>("ostree_repo_regenerate_metadata");
     auto repo = state->Use();
     state->RequireNoTransaction();
     GError* error = nullptr;

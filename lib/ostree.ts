@@ -66,3 +66,4 @@ export {
   type WriteDirectoryOptions,
 } from './ostree/transaction.js';
 export type { TreeEntry } from './ostree/tree_entry.js';
+export type { UpgradeOptions } from './ostree/upgrade_options.js';

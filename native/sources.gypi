@@ -43,6 +43,7 @@
       "native/ostree/sysroot_state.cc",
       "native/ostree/transaction.cc",
       "native/ostree/tree_edit.cc",
+      "native/ostree/upgrader.cc",
       "native/core/sha256.cc",
       "native/deb/content.cc",
       "native/deb/control.cc",

@@ -1,7 +1,7 @@
 /** The addon's libostree classes (native/ostree). */
 
 import type { NativeJob } from './binding.js';
-import type { NativeOstreeFunctions, NativeRepoRemotes } from './remotes.js';
+import type { NativeOstreeFunctions, NativePullProgress, NativeRepoRemotes } from './remotes.js';
 import type { NativeSysrootFunctions } from './sysroot.js';
 
 export interface NativeTreeChecksums {
@@ -235,6 +235,10 @@ export interface NativeSysroot {
     dryRun?: boolean;
   }): NativeJob<{ objects: number; pruned: number; bytes: number }>;
   stageOverlayInitrd(path: string): NativeJob<string>;
+  upgrade(
+    options: object,
+    progress: ((event: NativePullProgress) => void) | undefined,
+  ): NativeJob<{ changed: boolean; deployed: boolean; deployments: NativeDeployment[] }>;
 }
 
 export interface NativeOstree extends NativeOstreeFunctions, NativeSysrootFunctions {

@@ -15,6 +15,7 @@ import { type JobOptions, runJob } from '../job.js';
 import { type Deployment, type KeyFileChanges, toDeployments } from './deployment.js';
 import { KernelArguments } from './kernel_arguments.js';
 import { type Diff, Repo } from './repo.js';
+import type { UpgradeOptions } from './upgrade_options.js';
 
 export interface LockOptions extends JobOptions {
   /** Milliseconds to wait while somebody else holds the lock. @default no limit */
@@ -590,6 +591,30 @@ export class Sysroot {
     const { path } = this.#find(id);
     await using repo = await this.repo(options);
     return await repo.diff({ directory: `${path}/usr/etc` }, { directory: `${path}/etc` }, options);
+  }
+
+  /**
+   * Pulls what the origin of the stateroot's merge deployment names and deploys it if it is new:
+   * `ostree admin upgrade`, and `ostree admin switch` with a `refspec`. The keys of the origin file
+   * that this does not know stay. Refuses a commit older than the deployed one by default.
+   *
+   * @throws `ERR_INVALID_STATE` without a stateroot, or with `stage`, unless booted from here.
+   * @see `ostree_sysroot_upgrader_pull_one_dir`, `ostree_sysroot_upgrader_deploy`
+   */
+  async upgrade(
+    options: UpgradeOptions & LockOptions = {},
+  ): Promise<{ changed: boolean; deployed: boolean }> {
+    const { signal: _signal, timeout: _timeout, onProgress, ...native } = options;
+    return this.#change(options, async () => {
+      const { changed, deployed, deployments } = await runJob(
+        'ostree',
+        (progress) => this.#native.upgrade(native, progress),
+        options,
+        onProgress,
+      );
+      this.#deployments = toDeployments(deployments);
+      return { changed, deployed };
+    });
   }
 
   /** Drops the handle and its lock, after the calls under way; later calls throw `ERR_CLOSED`. */

@@ -248,6 +248,7 @@ void Sysroot::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&Sysroot::PrepareCleanup>("prepareCleanup"),
              InstanceMethod<&Sysroot::PruneRepo>("pruneRepo"),
              InstanceMethod<&Sysroot::StageOverlayInitrd>("stageOverlayInitrd"),
+             InstanceMethod<&Sysroot::Upgrade>("upgrade"),
          });
 }
 

@@ -76,6 +76,7 @@ class Sysroot : public Wrap<Sysroot, SysrootState> {
   Napi::Value PrepareCleanup(const Napi::CallbackInfo& info);
   Napi::Value PruneRepo(const Napi::CallbackInfo& info);
   Napi::Value StageOverlayInitrd(const Napi::CallbackInfo& info);
+  Napi::Value Upgrade(const Napi::CallbackInfo& info);
 };
 
 // Registers `sysrootFeatures`.

@@ -1,0 +1,106 @@
+// OstreeSysrootUpgrader: pull what a deployment's origin names and deploy it.
+#include <optional>
+#include <utility>
+
+#include "core/arguments.h"
+#include "core/error.h"
+#include "ostree/deployment.h"
+#include "ostree/names.h"
+#include "ostree/network.h"
+#include "ostree/progress.h"
+#include "ostree/sysroot.h"
+
+namespace apt_ostree {
+
+namespace {
+
+struct UpgradeOptions {
+  std::optional<std::string> stateroot, refspec, directory;
+  bool allow_older = false, pull = true, deploy = true, stage = false;
+};
+
+}  // namespace
+
+Napi::Value Sysroot::Upgrade(const Napi::CallbackInfo& info) {
+  const Options options(info.Env(), info[0], "options");
+  UpgradeOptions upgrade;
+  upgrade.stateroot = options.OptionalString("stateroot");
+  if (options.Has("refspec")) {
+    CheckedRefspec(options.Raw("refspec"), "refspec");
+    upgrade.refspec = options.String("refspec");
+  }
+  if (options.Has("directory")) {
+    upgrade.directory = TreePathText(CheckedTreePath(options.Raw("directory"), "directory"));
+  }
+  upgrade.allow_older = options.Bool("allowOlder", false);
+  upgrade.pull = options.Bool("pull", true);
+  upgrade.deploy = options.Bool("deploy", true);
+  upgrade.stage = options.Bool("stage", false);
+  Work work = [state = state(), upgrade = std::move(upgrade)](JobContext& job) -> ToJs {
+    auto sysroot = state->UseLocked();
+    const bool booted = ostree_sysroot_get_booted_deployment(sysroot.get()) != nullptr;
+    if (!booted && (!upgrade.stateroot || upgrade.stage)) {
+      throw NativeError("ERR_INVALID_STATE", "Not booted into this sysroot")
+          .Detail("path", state->path());
+    }
+    int flags = OSTREE_SYSROOT_UPGRADER_FLAGS_IGNORE_UNCONFIGURED;
+    if (upgrade.stage) flags |= OSTREE_SYSROOT_UPGRADER_FLAGS_STAGE;
+    const ScopedContext context;
+    GError* error = nullptr;
+    // Remotes may have been added by others since the sysroot was loaded.
+    if (!ostree_repo_reload_config(ostree_sysroot_repo(sysroot.get()), job.cancellable(), &error)) {
+      throw FromGError(error, "Reading the configuration").Detail("path", state->path());
+    }
+    auto upgrader =
+        GObjectPtr<OstreeSysrootUpgrader>::Take(ostree_sysroot_upgrader_new_for_os_with_flags(
+            sysroot.get(), upgrade.stateroot ? upgrade.stateroot->c_str() : nullptr,
+            static_cast<OstreeSysrootUpgraderFlags>(flags), job.cancellable(), &error));
+    if (!upgrader) throw FromGError(error, "Upgrading").Detail("path", state->path());
+    if (upgrade.refspec) {
+      // The other keys belong to others.
+      GKeyFilePtr origin(ostree_sysroot_upgrader_dup_origin(upgrader.get()));
+      if (!origin) origin.reset(g_key_file_new());
+      g_key_file_set_string(origin.get(), "origin", "refspec", upgrade.refspec->c_str());
+      if (!ostree_sysroot_upgrader_set_origin(upgrader.get(), origin.get(), job.cancellable(),
+                                              &error)) {
+        throw FromGError(error, "Setting the origin").Detail("ref", *upgrade.refspec);
+      }
+    }
+    int pull = OSTREE_SYSROOT_UPGRADER_PULL_FLAGS_NONE;
+    if (upgrade.allow_older) pull |= OSTREE_SYSROOT_UPGRADER_PULL_FLAGS_ALLOW_OLDER;
+    if (!upgrade.pull) pull |= OSTREE_SYSROOT_UPGRADER_PULL_FLAGS_SYNTHETIC;
+    gboolean changed = FALSE;
+    bool pulled = false;
+    {
+      const CancelGuard guard(job.cancellable());
+      Progress progress(job);
+      pulled = ostree_sysroot_upgrader_pull_one_dir(
+                   upgrader.get(), upgrade.directory ? upgrade.directory->c_str() : nullptr,
+                   OSTREE_REPO_PULL_FLAGS_NONE, static_cast<OstreeSysrootUpgraderPullFlags>(pull),
+                   progress.get(), &changed, job.cancellable(), &error) != FALSE;
+      progress.Finish();
+    }
+    if (!pulled && job.cancelled()) {
+      g_clear_error(&error);
+      throw Aborted();
+    }
+    if (!pulled) throw FromGError(error, "Upgrading").Detail("path", state->path());
+    const bool deploy = upgrade.deploy && (changed || upgrade.refspec);
+    if (deploy && !ostree_sysroot_upgrader_deploy(upgrader.get(), job.cancellable(), &error)) {
+      throw FromGError(error, "Deploying").Detail("path", state->path());
+    }
+    state->Load(job.cancellable());
+    return [changed = changed != FALSE, deploy,
+            deployments = ReadDeployments(sysroot.get())](Napi::Env env) -> Napi::Value {
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("changed", Napi::Boolean::New(env, changed));
+      object.Set("deployed", Napi::Boolean::New(env, deploy));
+      object.Set("deployments", DeploymentsToJs(env, deployments));
+      return object;
+    };
+  };
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).sysroot(), nullptr, info[1],
+                    std::move(work));
+}
+
+}  // namespace apt_ostree

@@ -1,0 +1,45 @@
+import { Repo, Sysroot } from 'apt-ostree/ostree';
+import { afterAll, expect, test } from 'vitest';
+import { bootableEdits, commitEdits, ostree } from '../../support/ostree.js';
+import { temporaryDirectory } from '../../support/temp.js';
+
+process.env.OSTREE_SYSROOT_DEBUG = 'mutable-deployments';
+
+const scratch = await temporaryDirectory('upgrade');
+afterAll(() => scratch.remove());
+
+test('upgrade, refuse to go back, switch; ostree admin upgrade agrees', async () => {
+  await using source = await Repo.create(scratch.join('source'), 'archive');
+  const commit = (ref: string, version: string, seconds: number) =>
+    commitEdits(source, ref, bootableEdits(version), { timestamp: new Date(seconds * 1000) });
+  await using sysroot = await Sysroot.initialize(scratch.join('sysroot'));
+  await sysroot.initStateroot('debian');
+  const root = `--repo=${sysroot.path}/ostree/repo`;
+  await ostree(root, 'remote', 'add', '--no-gpg-verify', 'origin', `file://${source.path}`);
+  const one = await commit('stable', '1', 100);
+  await ostree(root, 'pull', 'origin', 'stable');
+  await sysroot.deploy({ stateroot: 'debian', rev: one, refspec: 'origin:stable' });
+  await sysroot.setOrigin(`debian-${one}.0`, { mine: { a: 'b' } });
+  const upgrade = (options = {}) => sysroot.upgrade({ stateroot: 'debian', ...options });
+
+  expect(await upgrade()).toEqual({ changed: false, deployed: false });
+  const two = await commit('stable', '2', 200);
+  expect(await upgrade({ deploy: false })).toEqual({ changed: true, deployed: false });
+  expect(await upgrade({ pull: false })).toEqual({ changed: true, deployed: true });
+  expect(sysroot.deployments[0]).toMatchObject({ checksum: two, origin: { mine: { a: 'b' } } });
+  expect(await ostree('admin', 'upgrade', `--sysroot=${sysroot.path}`, '--os=debian')).toContain(
+    'No update',
+  );
+  await commit('stable', '0', 50);
+  await expect(upgrade()).rejects.toMatchObject({ code: 'ERR_OSTREE_FAILED' });
+
+  const other = await commit('testing', '3', 300);
+  expect(await upgrade({ refspec: 'origin:testing' })).toMatchObject({ deployed: true });
+  expect(sysroot.deployments[0]).toMatchObject({ checksum: other, refspec: 'origin:testing' });
+
+  await expect(sysroot.upgrade()).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' });
+  await expect(upgrade({ stage: true })).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' });
+  await expect(upgrade({ stateroot: 'none' })).rejects.toMatchObject({
+    code: expect.stringMatching(/^E/),
+  });
+});

@@ -32,6 +32,7 @@ import { kAptState, kDatabase, kFactoryVar, toImage, toRoot } from './layout.js'
 import type { Meter, PhaseTime } from './meter.js';
 import { normalise, tmpfiles } from './normalise.js';
 import type { Database, Resolver } from './resolver.js';
+import { removeSecrets } from './secrets.js';
 import { writeScaffolding } from './skeleton.js';
 import { planSteps, type Step } from './steps.js';
 import type { Workspace } from './workspace.js';
@@ -377,6 +378,10 @@ export class Assembly {
     await this.#makeInitramfs(layers, tree, kernels);
     await this.#meter.measure('merge', async () => {
       await merge(merged);
+      if ((this.#options.secrets ?? (base === undefined ? 'remove' : 'keep')) === 'remove') {
+        const list = (directory: string) => listIfPresent(tree, repo, directory);
+        await tree.apply(repo, await removeSecrets(list), { signal });
+      }
       await tree.apply(repo, [...this.#additions, ...normalise(), ...toImage(kernels)], { signal });
       const state = await tree.list(repo, kFactoryVar, { recursive: true });
       const opt = await tree.list(repo, '/usr/lib/opt');

@@ -4,7 +4,7 @@
  */
 
 import path from 'node:path';
-import { checkString, checkStrings } from '../checks.js';
+import { checkOneOf, checkString, checkStrings } from '../checks.js';
 import { ComposeError, invalidArgType } from '../errors.js';
 import type { JobOptions } from '../job.js';
 import { Repo } from '../ostree/repo.js';
@@ -39,6 +39,12 @@ export interface CommitOptions extends JobOptions {
   refresh?: boolean;
   /** Also install what packages recommend. @default false */
   recommends?: boolean;
+  /**
+   * Keys and alike that scripts made: taken out of the tree, to be made again where it first
+   * boots, or kept for the one machine that it is for. @default 'remove' when composing, 'keep'
+   * when layering
+   */
+  secrets?: 'remove' | 'keep';
   /** What maintainer scripts may use; met, everything in the sandbox is killed. */
   limits?: SandboxLimits;
   onEvent?: ComposeListener;
@@ -135,6 +141,9 @@ export class Composer {
     work: (assembly: Assembly) => Promise<AssemblyResult>,
   ): Promise<ComposeResult> {
     effectiveLimits(options.limits);
+    if (options.secrets !== undefined) {
+      checkOneOf(options.secrets, ['remove', 'keep'], 'options.secrets');
+    }
     requireSandbox();
     if (this.#repo.mode !== 'bare') {
       throw new ComposeError(

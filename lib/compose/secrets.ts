@@ -1,0 +1,139 @@
+/**
+ * Secrets that maintainer scripts make. In a tree that several machines will have, one machine
+ * could then speak for all others: they are taken out, and made again where the tree first boots.
+ * Every rule is here, each with its reason.
+ */
+
+import path from 'node:path';
+import type { TreeEdit } from '../ostree/mutable_tree.js';
+import type { TreeEntry } from '../ostree/tree_entry.js';
+
+interface SecretRule {
+  name: string;
+  reason: string;
+  /** Of the root form. */
+  directory: string;
+  matches: RegExp;
+  /** Links in these directories that lead to what is removed go too. */
+  linksIn?: string;
+  /** Makes it again; absent where its owner does so by itself. */
+  again?: {
+    /** The program; without it there is nothing to make. */
+    program: string;
+    arguments: string;
+    /** A file that is there when nothing has to be made. */
+    unless: string;
+    before: string;
+  };
+}
+
+const kRules: readonly SecretRule[] = [
+  {
+    name: 'ssh-host-keys',
+    reason: 'openssh-server makes the keys by which clients know one machine',
+    directory: '/etc/ssh',
+    matches: /^ssh_host_.*_key(\.pub)?$/,
+    again: {
+      program: '/usr/bin/ssh-keygen',
+      arguments: '-A',
+      unless: '/etc/ssh/ssh_host_ed25519_key',
+      before: 'ssh.service ssh.socket',
+    },
+  },
+  {
+    name: 'snakeoil-key',
+    reason: 'ssl-cert makes a private key that servers use until they get a real one',
+    directory: '/etc/ssl/private',
+    matches: /^ssl-cert-snakeoil\.key$/,
+    again: {
+      program: '/usr/sbin/make-ssl-cert',
+      arguments: 'generate-default-snakeoil --force-overwrite',
+      unless: '/etc/ssl/private/ssl-cert-snakeoil.key',
+      before: 'apache2.service nginx.service postfix.service dovecot.service postgresql.service',
+    },
+  },
+  {
+    name: 'snakeoil-certificate',
+    reason: 'belongs to the key that ssl-cert makes, and has the name of the machine',
+    directory: '/etc/ssl/certs',
+    matches: /^ssl-cert-snakeoil\.pem$/,
+    linksIn: '/etc/ssl/certs',
+  },
+  {
+    name: 'rndc-key',
+    reason: 'bind9 makes the key that controls the name server',
+    directory: '/etc/bind',
+    matches: /^rndc\.key$/,
+    again: {
+      program: '/usr/sbin/rndc-confgen',
+      arguments: '-a -u bind',
+      unless: '/etc/bind/rndc.key',
+      before: 'named.service',
+    },
+  },
+  {
+    name: 'random-seed',
+    reason: 'seeds of random numbers must differ between machines; systemd makes its own',
+    directory: '/var/lib/systemd',
+    matches: /^random-seed$/,
+  },
+  {
+    name: 'credential-secret',
+    reason: 'the key of encrypted credentials; systemd-creds makes it when it is needed',
+    directory: '/var/lib/systemd',
+    matches: /^credential\.secret$/,
+  },
+  {
+    name: 'network-manager-key',
+    reason: 'addresses and identifiers derive from it; NetworkManager makes it when it starts',
+    directory: '/var/lib/NetworkManager',
+    matches: /^secret_key$/,
+  },
+];
+
+const kUnits = '/usr/lib/systemd/system';
+
+/** Lists a directory of the tree in the root form; nothing where it is missing. */
+export type ListDirectory = (directory: string) => Promise<readonly TreeEntry[]>;
+
+/** Edits on the root form that take secrets out and have them made at first boot. */
+export async function removeSecrets(list: ListDirectory): Promise<TreeEdit[]> {
+  const edits: TreeEdit[] = [];
+  for (const rule of kRules) {
+    const entries = await list(rule.directory);
+    const found = entries.filter((entry) => rule.matches.test(path.basename(entry.path)));
+    if (found.length === 0) continue;
+    const names = new Set(found.map((entry) => path.basename(entry.path)));
+    edits.push(...found.map((entry): TreeEdit => ({ op: 'remove', path: entry.path })));
+    for (const entry of rule.linksIn === undefined ? [] : await list(rule.linksIn)) {
+      const leads = entry.type === 'symlink' && names.has(path.basename(entry.target ?? ''));
+      if (leads && !names.has(path.basename(entry.path))) {
+        edits.push({ op: 'remove', path: entry.path });
+      }
+    }
+    edits.push(...(await makeAgain(rule, list)));
+  }
+  return edits;
+}
+
+async function makeAgain(rule: SecretRule, list: ListDirectory): Promise<TreeEdit[]> {
+  if (!rule.again) return [];
+  const { program, arguments: args, unless, before } = rule.again;
+  if ((await list(program)).length === 0) return [];
+  const unit = `apt-ostree-${rule.name}.service`;
+  const content = `# Made by apt-ostree: ${rule.reason}.
+[Unit]
+Description=Make ${rule.name} of this machine
+ConditionPathExists=!${unless}
+After=systemd-tmpfiles-setup.service
+Before=${before}
+
+[Service]
+Type=oneshot
+ExecStart=${program} ${args}
+`;
+  return [
+    { op: 'file', path: `${kUnits}/${unit}`, content, mode: 0o644, uid: 0, gid: 0 },
+    { op: 'symlink', path: `${kUnits}/multi-user.target.wants/${unit}`, target: `../${unit}` },
+  ];
+}

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ComposeFixture, composeFixture, expectSound } from '../../support/compose.js';
+
+let fixture: ComposeFixture;
+
+beforeAll(async () => {
+  const program = { content: '#!/bin/sh\n', mode: 0o755 };
+  fixture = await composeFixture([
+    {
+      name: 'keys',
+      files: { '/usr/bin/ssh-keygen': program, '/etc/ssh/sshd_config': '#\n' },
+      scripts: {
+        postinst: [
+          'mkdir -p /etc/ssh /etc/ssl/private /etc/ssl/certs /etc/bind /var/lib/systemd',
+          'for f in ssh/ssh_host_rsa_key ssh/ssh_host_rsa_key.pub ssl/private/ssl-cert-snakeoil.key ssl/certs/ssl-cert-snakeoil.pem ssl/certs/real.pem bind/rndc.key; do echo secret > /etc/$f; done',
+          'ln -s ssl-cert-snakeoil.pem /etc/ssl/certs/0a1b2c3d.0; ln -s real.pem /etc/ssl/certs/99.0',
+          'echo secret > /var/lib/systemd/random-seed',
+        ].join('\n'),
+      },
+    },
+  ]);
+});
+
+afterAll(async () => {
+  await fixture?.[Symbol.asyncDispose]();
+});
+
+async function names(commit: string, directory: string): Promise<string[]> {
+  const entries = await fixture.repo.list(commit, directory);
+  return entries.map((entry) => entry.path.slice(directory.length + 1)).sort();
+}
+
+describe('secrets that scripts made', () => {
+  it.each([
+    ['a base tree', () => fixture.composer.compose({ packages: ['keys'], refresh: false })],
+    [
+      'an image',
+      () =>
+        fixture.composer.layer({
+          base: 'base',
+          install: ['keys'],
+          secrets: 'remove',
+          refresh: false,
+        }),
+    ],
+  ])('never enter %s', async (_, make) => {
+    const { commit } = await make();
+    expect(await names(commit, '/usr/etc/ssh')).toEqual(['sshd_config']);
+    expect(await names(commit, '/usr/etc/ssl/private')).toEqual([]);
+    expect(await names(commit, '/usr/etc/ssl/certs')).toEqual(['99.0', 'real.pem']);
+    expect(await names(commit, '/usr/etc/bind')).toEqual([]);
+    const tmpfiles = await fixture.repo.readFile(commit, '/usr/lib/tmpfiles.d/apt-ostree.conf');
+    expect(tmpfiles.toString()).not.toContain('random-seed');
+    const units = '/usr/lib/systemd/system';
+    const unit = `${units}/apt-ostree-ssh-host-keys.service`;
+    const text = (await fixture.repo.readFile(commit, unit)).toString();
+    expect(text).toContain('ExecStart=/usr/bin/ssh-keygen -A\n');
+    // Nothing in this tree could make a name server's key.
+    expect(await names(commit, `${units}/multi-user.target.wants`)).toEqual([
+      'apt-ostree-ssh-host-keys.service',
+    ]);
+    await expectSound(fixture.repo);
+  });
+
+  it('stay where a machine layers for itself', async () => {
+    const { commit } = await fixture.composer.layer({
+      base: 'base',
+      install: ['keys'],
+      refresh: false,
+    });
+    expect(await names(commit, '/usr/etc/ssh')).toContain('ssh_host_rsa_key');
+    expect(await names(commit, '/usr/etc/bind')).toEqual(['rndc.key']);
+  });
+});

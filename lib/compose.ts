@@ -1,4 +1,5 @@
 /** `apt-ostree/compose`: from packages to commits. */
+export type { Answers } from './compose/answers.js';
 export {
   type CommitOptions,
   type ComposeOptions,

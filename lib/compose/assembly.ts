@@ -10,6 +10,7 @@ import type { Repo } from '../ostree/repo.js';
 import type { TransactionStats } from '../ostree/transaction.js';
 import type { TreeEntry } from '../ostree/tree_entry.js';
 import { type Variant, variant } from '../variant.js';
+import { presetAnswers } from './answers.js';
 import { baseCheckout, trimBaseCheckouts } from './base.js';
 import { bootstrap } from './bootstrap.js';
 import type { CommitOptions } from './composer.js';
@@ -235,6 +236,13 @@ export class Assembly {
 
   async #apply(layers: LayerStack, plan: AptPlan, material: Material): Promise<void> {
     if (plan.operations.length === 0) return;
+    const { answers, signal } = this.#options;
+    if (answers && Object.keys(answers).length > 0) {
+      const directory = await this.#workspace.directory('answers');
+      const run = await layers.nextRun('answers');
+      await presetAnswers({ ...run, environment: this.#environment, signal }, answers, directory);
+      layers.push({ directory: run.upper });
+    }
     for (const step of planSteps(plan, this.#resolver.architecture)) {
       if (step.kind === 'unpack') {
         await this.#meter.measure('unpack', () => this.#unpack(layers, step.packages, material));

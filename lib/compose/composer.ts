@@ -9,6 +9,7 @@ import { ComposeError, invalidArgType } from '../errors.js';
 import type { JobOptions } from '../job.js';
 import { Repo } from '../ostree/repo.js';
 import type { Variant } from '../variant.js';
+import { type Answers, checkAnswers } from './answers.js';
 import { Assembly, type AssemblyResult } from './assembly.js';
 import type { ComposeListener } from './events.js';
 import { effectiveLimits, type SandboxLimits } from './limits.js';
@@ -39,6 +40,11 @@ export interface CommitOptions extends JobOptions {
   refresh?: boolean;
   /** Also install what packages recommend. @default false */
   recommends?: boolean;
+  /**
+   * Answers to debconf's questions, by package and question (`{ tzdata: { 'tzdata/Areas': 'Europe'
+   * } }`), known before the packages requested here are unpacked. The tree must have debconf.
+   */
+  answers?: Answers;
   /**
    * Keys and alike that scripts made: taken out of the tree, to be made again where it first
    * boots, or kept for the one machine that it is for. @default 'remove' when composing, 'keep'
@@ -141,6 +147,7 @@ export class Composer {
     work: (assembly: Assembly) => Promise<AssemblyResult>,
   ): Promise<ComposeResult> {
     effectiveLimits(options.limits);
+    checkAnswers(options.answers);
     if (options.secrets !== undefined) {
       checkOneOf(options.secrets, ['remove', 'keep'], 'options.secrets');
     }

@@ -5,7 +5,8 @@
 
 import { ComposeError } from '../errors.js';
 import { placeFile } from './files.js';
-import { runInSandbox, type SandboxRun, throwIfDiskFull } from './sandbox.js';
+import { effectiveLimits } from './limits.js';
+import { limitError, runInSandbox, type SandboxRun, throwIfDiskFull } from './sandbox.js';
 
 /** Copies the program that finds the deployment, and the modules for writable overlays. */
 const kHook = `#!/bin/sh
@@ -45,14 +46,21 @@ export async function writeInitramfsHook(layer: string): Promise<void> {
   }
 }
 
-/** @throws `ERR_COMPOSE_SCRIPT` with the tool's output. */
+/**
+ * @throws `ERR_COMPOSE_SCRIPT` with the tool's output; `ERR_SANDBOX_LIMIT` where it takes longer
+ *   than a script may.
+ */
 export async function makeInitramfs(
   run: Omit<SandboxRun, 'command'>,
   kernel: string,
 ): Promise<void> {
-  const result = await runInSandbox({
-    ...run,
-    command: ['mkinitramfs', '-o', `/usr/lib/modules/${kernel}/initramfs.img`, kernel],
+  const limits = run.limits ?? effectiveLimits();
+  const overdue = AbortSignal.timeout(limits.seconds * 1000);
+  const signal = run.signal ? AbortSignal.any([run.signal, overdue]) : overdue;
+  const command = ['mkinitramfs', '-o', `/usr/lib/modules/${kernel}/initramfs.img`, kernel];
+  const result = await runInSandbox({ ...run, signal, command }).catch((error: unknown) => {
+    const late = overdue.aborted && !run.signal?.aborted;
+    throw late ? limitError('seconds', limits, '', { package: 'initramfs-tools' }) : error;
   });
   if (result.exitCode === 0) return;
   throwIfDiskFull(result.tail, run.upper);

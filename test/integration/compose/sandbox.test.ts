@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { placeDirectory } from '../../../lib/compose/files.js';
+import { makeInitramfs } from '../../../lib/compose/initramfs.js';
 import { runInSandbox, type SandboxRun } from '../../../lib/compose/sandbox.js';
 import { writeSkeleton } from '../../../lib/compose/skeleton.js';
 import { temporaryDirectory } from '../../support/temp.js';
@@ -138,6 +139,32 @@ describe('the sandbox', () => {
       ].join('\n'),
     );
     expect(output).toEqual(['1', 'CapEff:\t00000000880400fb']);
+  });
+
+  it('stops an initramfs tool that takes too long', async () => {
+    await using directory = await temporaryDirectory();
+    const lower = path.join(directory.path, 'lower');
+    const tools = path.join(directory.path, 'tools');
+    await mkdir(lower);
+    await mkdir(tools);
+    await writeSkeleton(lower, 'amd64', []);
+    await writeFile(path.join(tools, 'mkinitramfs'), '#!/bin/sh\nsleep 100\n', { mode: 0o755 });
+    const run = path.join(directory.path, 'run');
+    await mkdir(run);
+    const work = makeInitramfs(
+      {
+        directory: run,
+        lower: [lower],
+        upper: path.join(run, 'layer'),
+        binds: [
+          { source: '/usr', target: '/usr' },
+          { source: tools, target: '/usr/local/sbin' },
+        ],
+        limits: { processes: 100, seconds: 0.5 },
+      },
+      '6.1',
+    );
+    await expect(work).rejects.toMatchObject({ code: 'ERR_SANDBOX_LIMIT', limit: 'seconds' });
   });
 
   it('gives up its control groups', async () => {

@@ -20,6 +20,7 @@ export {
   type FetchEvent,
   type FetchItemEvent,
   type FetchProgressEvent,
+  type OpenOptions,
   type UpdateOptions,
   type UpdateResult,
   type UpdateSource,

@@ -59,6 +59,38 @@ export interface ErrorMessage {
   text: string;
 }
 
+/** A dependency that a solve could not meet. */
+export interface UnmetDependency {
+  /** The package that has it. */
+  name: string;
+  architecture: string;
+  version: string;
+  /** `Depends`, `PreDepends`, `Conflicts`, `Breaks`, ... */
+  type: string;
+  /** One of them would be enough. */
+  alternatives: {
+    name: string;
+    architecture: string;
+    comparison?: string;
+    version?: string;
+    /**
+     * `unknown`: no source has the name; `version`: none has such a version; `virtual`: only a
+     * name, and nothing provides it as wanted; `conflict`: something in the way stays;
+     * `not-chosen`: see `tried`.
+     */
+    reason: 'unknown' | 'version' | 'virtual' | 'conflict' | 'not-chosen';
+    /** The version that the package of this name would have. */
+    chosen?: string;
+    /** Every version that would do (or is in the way), and what the solver made of it. */
+    tried: {
+      name: string;
+      architecture: string;
+      version: string;
+      outcome: 'installed' | 'removed' | 'not-candidate' | 'not-chosen';
+    }[];
+  }[];
+}
+
 /** What a failure is about, where it is known. */
 export interface ErrorDetails {
   /** A file or directory. */
@@ -73,6 +105,8 @@ export interface ErrorDetails {
   uri?: string;
   /** The line of `path`, from 1. */
   line?: number;
+  /** Why a request cannot be met. */
+  unmet?: readonly UnmetDependency[];
   /** What could not be parsed, where that was a text of the caller. */
   pattern?: string;
   /** Where in `pattern` it went wrong: offsets of its first byte and of the one after the last. */
@@ -123,6 +157,7 @@ export class AptOstreeError extends Error {
   declare readonly remote?: string;
   declare readonly uri?: string;
   declare readonly line?: number;
+  declare readonly unmet?: readonly UnmetDependency[];
   declare readonly pattern?: string;
   declare readonly start?: number;
   declare readonly end?: number;

@@ -67,6 +67,8 @@
       "native/apt/inspect.cc",
       "native/apt/records.cc",
       "native/apt/search.cc",
+      "native/apt/selection.cc",
+      "native/apt/unmet.cc",
       "native/apt/solver.cc",
       "native/apt/phased.cc",
       "native/apt/plan.cc",

@@ -69,7 +69,8 @@ export interface NativeAptContext {
     strict: boolean,
     progress: ((event: never) => void) | undefined,
   ): NativeJob<NativeUpdateResult>;
-  open(): NativeJob<NativeAptCache>;
+  /** `debs`: paths of package files to read as one more source. */
+  open(debs: string[]): NativeJob<NativeAptCache>;
   close(): void;
 }
 
@@ -119,6 +120,8 @@ export interface NativeRequest {
   upgrade?: string;
   recommends?: boolean;
   allowRemove?: boolean;
+  allowedRemovals?: string[];
+  forbiddenRemovals?: string[];
   allowRemoveEssential?: boolean;
   allowDowngrade?: boolean;
   allowChangeHeld?: boolean;
@@ -184,6 +187,8 @@ export interface NativeAptCache {
   search(search: NativeSearch): NativeJob<NativeVersionRows>;
   match(pattern: string, allVersions: boolean): NativeJob<NativeVersionRows>;
   solve(request: NativeRequest): NativeJob<NativePlan>;
+  /** Writes EDSP. */
+  scenario(request: NativeRequest, path: string): NativeJob<void>;
   /** `packages`: name, architecture and version of one after the other. */
   fetch(
     packages: string[],

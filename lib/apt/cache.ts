@@ -1,5 +1,5 @@
 import type { NativeListPage, NativePlan, NativeRequest, NativeTable } from '../../types/apt.js';
-import { checkOneOf, checkString } from '../checks.js';
+import { checkOneOf, checkPath, checkString, type PathLike } from '../checks.js';
 import { type ErrorMessage, invalidArgType, invalidArgValue } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
 import type { FetchEvent } from './context.js';
@@ -55,7 +55,11 @@ export interface ListFilter extends JobOptions {
   priorities?: readonly string[];
 }
 
-/** What to change. Texts are `name`, `name:arch`, `name=version` or `name/release`. */
+/**
+ * What to change. Texts are `name`, `name:arch`, `name=version` or `name/release`, each with `+`
+ * or `-` at its end to install or remove it in spite of the list that it is in; `task^`; one of
+ * apt-patterns(7); a glob; a regular expression; the absolute path of one of `OpenOptions.debs`.
+ */
 export interface SolveRequest extends JobOptions {
   /** In order: earlier ones are preferred among alternatives. */
   install?: readonly string[];
@@ -72,6 +76,10 @@ export interface SolveRequest extends JobOptions {
   recommends?: boolean;
   /** Whether packages may go that `remove` does not name. Default: true. */
   allowRemove?: boolean;
+  /** Names of packages that may go though `remove` does not name them. Default: any. */
+  allowedRemovals?: readonly string[];
+  /** Names of packages that must stay unless `remove` names them. */
+  forbiddenRemovals?: readonly string[];
   allowRemoveEssential?: boolean;
   allowDowngrade?: boolean;
   allowChangeHeld?: boolean;
@@ -198,24 +206,28 @@ export class AptCache extends AptReader {
   /**
    * Makes a plan; nothing is changed. The answer is apt-get's for the same request.
    *
-   * @throws `ERR_APT_UNKNOWN_PACKAGE` with `package`; `ERR_APT_UNMET_DEPENDENCIES` with the
-   * broken dependencies in `messages`; `ERR_APT_REFUSED` with `package` where the plan would need
+   * @throws `ERR_APT_UNKNOWN_PACKAGE` with `package`; `ERR_APT_PATTERN`;
+   * `ERR_APT_UNMET_DEPENDENCIES` with the broken dependencies in `messages` and, as data, in
+   * `unmet`; `ERR_APT_REFUSED` with `package` where the plan would need
    * one of the `allow...` options.
    * @see `pkgProblemResolver`, `pkgPackageManager`
    */
   async solve(request: SolveRequest): Promise<AptPlan> {
-    if (typeof request !== 'object' || request === null) {
-      throw invalidArgType('request', 'of type object', request);
-    }
-    const { signal, install, remove, upgrade, ...flags } = request;
-    if (upgrade !== undefined) checkOneOf(upgrade, ['none', 'upgrade', 'full'], 'request.upgrade');
-    const native: NativeRequest = {
-      ...flags,
-      upgrade,
-      install: checkNames(install, 'request.install'),
-      remove: checkNames(remove, 'request.remove'),
-    };
+    const native = toNative(request);
+    const { signal } = request;
     return toPlan(await runJob('apt', () => this.native.solve(native), { signal }));
+  }
+
+  /**
+   * Writes a request, and all that is known about packages, to `file` as apt hands it to external
+   * solvers: what others need to see the same.
+   *
+   * @see `EDSP::WriteScenario`
+   */
+  async scenario(request: SolveRequest, file: PathLike): Promise<void> {
+    const native = toNative(request);
+    const path = checkPath(file, 'file');
+    await runJob('apt', () => this.native.scenario(native, path), { signal: request.signal });
   }
 
   /**
@@ -255,6 +267,23 @@ export class AptCache extends AptReader {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
   }
+}
+
+function toNative(request: SolveRequest): NativeRequest {
+  if (typeof request !== 'object' || request === null) {
+    throw invalidArgType('request', 'of type object', request);
+  }
+  const { signal: _signal, install, remove, upgrade, ...rest } = request;
+  const { allowedRemovals, forbiddenRemovals, ...flags } = rest;
+  if (upgrade !== undefined) checkOneOf(upgrade, ['none', 'upgrade', 'full'], 'request.upgrade');
+  return {
+    ...flags,
+    upgrade,
+    install: checkNames(install, 'request.install'),
+    remove: checkNames(remove, 'request.remove'),
+    allowedRemovals: allowedRemovals && checkNames(allowedRemovals, 'request.allowedRemovals'),
+    forbiddenRemovals: checkNames(forbiddenRemovals, 'request.forbiddenRemovals'),
+  };
 }
 
 function checkNames(names: readonly string[] | undefined, argument: string): string[] {

@@ -72,6 +72,14 @@ export interface UpdateOptions extends JobOptions {
   strict?: boolean;
 }
 
+export interface OpenOptions extends JobOptions {
+  /**
+   * Package files to read as one more source; their paths may then stand in
+   * `SolveRequest.install`.
+   */
+  debs?: readonly PathLike[];
+}
+
 /** What became of one source. */
 export interface UpdateSource {
   uri: string;
@@ -182,8 +190,9 @@ export class AptContext {
    * parsed.
    * @see `pkgCacheFile::Open`
    */
-  async open(options: JobOptions = {}): Promise<AptCache> {
-    return new AptCache(await runJob('apt', () => this.#native.open(), options));
+  async open(options: OpenOptions = {}): Promise<AptCache> {
+    const debs = (options.debs ?? []).map((deb) => checkPath(deb, 'options.debs'));
+    return new AptCache(await runJob('apt', () => this.#native.open(debs), options));
   }
 
   /** Lets go of the directory as soon as no cache of this context is open any more. */

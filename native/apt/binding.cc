@@ -25,6 +25,9 @@ NativeError ToNative(const apt::Failure& failure) {
   }
   error.Messages(std::move(messages));
   for (const auto& [key, value] : failure.details()) error.Detail(key, value);
+  for (const auto& [key, tree] : failure.data()) {
+    error.Data(key, [tree = tree](Napi::Env env) { return TreeToJs(env, tree); });
+  }
   return error;
 }
 
@@ -176,6 +179,8 @@ apt::Request ReadRequest(const Options& options) {
   if (upgrade == "full") request.upgrade = apt::UpgradeMode::kFull;
   request.recommends = OptionalBool(options, "recommends");
   request.allow_remove = options.Bool("allowRemove", true);
+  if (options.Has("allowedRemovals")) request.allowed_removals = options.Strings("allowedRemovals");
+  request.forbidden_removals = options.Strings("forbiddenRemovals");
   request.allow_remove_essential = options.Bool("allowRemoveEssential", false);
   request.allow_downgrade = options.Bool("allowDowngrade", false);
   request.allow_change_held = options.Bool("allowChangeHeld", false);
@@ -249,9 +254,10 @@ Napi::Value AptContext::Update(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value AptContext::Open(const Napi::CallbackInfo& info) {
-  return StartApt(info.Env(), [state = state()](JobContext&) -> ToJs {
-    auto cache =
-        std::make_shared<AptCacheState>(std::make_shared<apt::Cache>(state->Use()), "apt cache");
+  const std::vector<std::string> debs = Arguments(info).Strings(0, "debs");
+  return StartApt(info.Env(), [state = state(), debs](JobContext&) -> ToJs {
+    auto cache = std::make_shared<AptCacheState>(std::make_shared<apt::Cache>(state->Use(), debs),
+                                                 "apt cache");
     return [cache](Napi::Env env) -> Napi::Value { return AptCache::Create(env, cache); };
   });
 }
@@ -277,6 +283,7 @@ void AptCache::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&AptCache::Match>("match"),
              InstanceMethod<&AptCache::List>("list"),
              InstanceMethod<&AptCache::Solve>("solve"),
+             InstanceMethod<&AptCache::Scenario>("scenario"),
              InstanceMethod<&AptCache::Fetch>("fetch"),
              InstanceMethod<&AptCache::Warnings>("warnings"),
              InstanceMethod<&AptCache::Close>("close"),
@@ -325,6 +332,19 @@ Napi::Value AptCache::Solve(const Napi::CallbackInfo& info) {
       info.Env(), [state = state(), request = std::move(request)](JobContext& job) -> ToJs {
         auto cache = state->Use();
         return ConvertedPlan(apt::Solve(*cache, request, [&job] { return job.cancelled(); }));
+      });
+}
+
+Napi::Value AptCache::Scenario(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  apt::Request request = ReadRequest(arguments.Object(0, "request"));
+  std::string path = arguments.Path(1, "path");
+  return StartApt(
+      info.Env(),
+      [state = state(), request = std::move(request), path = std::move(path)](JobContext&) -> ToJs {
+        auto cache = state->Use();
+        apt::WriteScenario(*cache, request, path);
+        return Undefined();
       });
 }
 

@@ -80,6 +80,7 @@ class AptCache : public Wrap<AptCache, AptCacheState> {
   Napi::Value Match(const Napi::CallbackInfo& info);
   Napi::Value List(const Napi::CallbackInfo& info);
   Napi::Value Solve(const Napi::CallbackInfo& info);
+  Napi::Value Scenario(const Napi::CallbackInfo& info);
   Napi::Value Fetch(const Napi::CallbackInfo& info);
   Napi::Value Warnings(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);

@@ -2,8 +2,11 @@
 
 #include <apt-pkg/error.h>
 #include <apt-pkg/policy.h>
+#include <apt-pkg/sourcelist.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
@@ -52,7 +55,7 @@ std::string Cache::BinaryCacheName() const {
          time(fingerprint_.changed) + ".bin";
 }
 
-Cache::Cache(std::shared_ptr<Context> context)
+Cache::Cache(std::shared_ptr<Context> context, const std::vector<std::string>& debs)
     : context_(std::move(context)),
       generation_(context_->generation()),
       fingerprint_(StatusFingerprint()) {
@@ -62,8 +65,16 @@ Cache::Cache(std::shared_ptr<Context> context)
   }
   Session session(context_->configuration());
   auto file = std::make_unique<CacheFile>();
-  const std::string binary = BinaryCacheName();
+  // What is read with further files is no cache for the next time.
+  const std::string binary = debs.empty() ? BinaryCacheName() : "";
   context_->configuration().Set("Dir::Cache::pkgcache", binary);
+  for (const std::string& deb : debs) {
+    if (access(deb.c_str(), R_OK) != 0) throw SystemFailure(errno, "Reading", deb);
+    if (!file->BuildSourceList(nullptr) || !file->GetSourceList()->AddVolatileFile(deb)) {
+      Failure failure = session.MakeFailure("ERR_APT_FAILED", "Reading the package " + deb);
+      throw failure.Detail("path", deb);
+    }
+  }
   if (!file->Build(context_->options().recommends)) {
     throw session.MakeFailure("ERR_APT_FAILED", "Opening the package cache");
   }

@@ -64,8 +64,8 @@ struct ListPage {
 
 class Cache {
  public:
-  // Reads lists and status. Throws Failure.
-  explicit Cache(std::shared_ptr<Context> context);
+  // Reads lists and status, and these .deb files as one more source. Throws Failure.
+  Cache(std::shared_ptr<Context> context, const std::vector<std::string>& debs);
   ~Cache();
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;

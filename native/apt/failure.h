@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "apt/tree.h"
+
 namespace apt_ostree::apt {
 
 // One entry of libapt-pkg's error stack.
@@ -31,6 +33,13 @@ class Failure : public std::exception {
     messages_ = std::move(messages);
     return *this;
   }
+  const std::map<std::string, Tree>& data() const { return data_; }
+
+  // A detail that is more than a text.
+  Failure& Data(const std::string& key, Tree value) {
+    data_[key] = std::move(value);
+    return *this;
+  }
   Failure& Detail(const std::string& key, std::string value) {
     details_[key] = std::move(value);
     return *this;
@@ -41,6 +50,7 @@ class Failure : public std::exception {
   std::string message_;
   std::vector<Message> messages_;
   std::map<std::string, std::string> details_;
+  std::map<std::string, Tree> data_;
 };
 
 // errno of a failed system call on `path`.

@@ -159,51 +159,7 @@ std::vector<std::string> PreDepends(DepCache& depcache, VerIterator version) {
   return names;
 }
 
-std::string DescribeTarget(CacheFile& file, DepIterator dependency) {
-  pkgCache& cache = file;
-  std::string text = dependency.TargetPkg().FullName(true);
-  if (dependency.TargetVer() != nullptr) {
-    text += std::string(" (") + dependency.CompType() + " " + dependency.TargetVer() + ")";
-  }
-  PkgIterator target = dependency.TargetPkg();
-  if (target.ProvidesList().end()) {
-    pkgDepCache::StateCache& state = file[target];
-    VerIterator version = state.InstVerIter(cache);
-    if (!version.end()) return text + " but " + version.VerStr() + " is to be installed";
-    // A version that the solver ruled out is no candidate any more.
-    if (target->VersionList == 0) return text + " but it is not installable";
-    return text + " but it is not going to be installed";
-  }
-  if (target->VersionList == 0) return text + " but it is a virtual package";
-  return text + " but it is not going to be installed";
-}
-
 }  // namespace
-
-std::vector<Message> DescribeBroken(CacheFile& file) {
-  pkgCache& cache = file;
-  std::vector<Message> messages;
-  for (PkgIterator package = cache.PkgBegin(); !package.end(); ++package) {
-    pkgDepCache::StateCache& state = file[package];
-    if (!state.InstBroken()) continue;
-    VerIterator version = state.InstVerIter(cache);
-    if (version.end()) continue;
-    for (DepIterator dependency = version.DependsList(); !dependency.end();) {
-      DepIterator start, end;
-      dependency.GlobOr(start, end);
-      if (!end.IsCritical()) continue;
-      if ((file[end] & pkgDepCache::DepGInstall) == pkgDepCache::DepGInstall) continue;
-      std::string text = package.FullName(true) + " : " + start.DepType() + ": ";
-      for (DepIterator alternative = start;; ++alternative) {
-        text += DescribeTarget(file, alternative);
-        if (alternative == end) break;
-        text += " or ";
-      }
-      messages.push_back({"error", std::move(text)});
-    }
-  }
-  return messages;
-}
 
 void MakePlan(CacheFile& file, Session& session, bool purge, Plan& plan) {
   pkgCache& cache = file;

@@ -1,10 +1,10 @@
 #include "apt/solver.h"
 
 #include <apt-pkg/algorithms.h>
-#include <apt-pkg/aptconfiguration.h>
+#include <apt-pkg/edsp.h>
 #include <apt-pkg/error.h>
+#include <apt-pkg/fileutl.h>
 #include <apt-pkg/upgrade.h>
-#include <apt-pkg/versionmatch.h>
 
 #include <algorithm>
 #include <cstring>
@@ -12,18 +12,15 @@
 #include <set>
 #include <utility>
 
+#include "apt/selection.h"
+#include "apt/unmet.h"
+
 namespace apt_ostree::apt {
 
 namespace {
 
 using PkgIterator = pkgCache::PkgIterator;
 using VerIterator = pkgCache::VerIterator;
-
-Failure UnknownPackage(const std::string& request, const std::string& problem) {
-  Failure failure("ERR_APT_UNKNOWN_PACKAGE", problem);
-  failure.Detail("package", request);
-  return failure;
-}
 
 // One solve. The steps and their order are apt-get's, because another order of marking gives
 // other choices among alternatives.
@@ -35,26 +32,15 @@ class Solver {
         depcache_(file.depcache()),
         session_(session),
         request_(request),
+        selector_(file),
         resolver_(&depcache_) {}
 
   void Run(const std::function<bool()>& cancelled, Plan& plan);
+  // The marks of the request alone, before anything is resolved.
+  void MarkOnly();
 
  private:
-  // What a text of the request names.
-  struct Selection {
-    PkgIterator package;
-    VerIterator version;
-    std::string release;  // of name/release
-  };
-  enum class Match { kCandidate, kVersion, kRelease };
-
-  PkgIterator FindPackage(const std::string& request, const std::string& name);
-  Selection SelectInstall(const std::string& request);
-  std::optional<PkgIterator> SelectRemove(const std::string& request);
-  // The package behind a virtual one, where there is no choice between several.
-  VerIterator OnlyProvider(PkgIterator package, Match match, const std::string& wanted);
-  Failure NoCandidate(const std::string& request, PkgIterator package);
-
+  void Select();
   void MarkRemovals();
   void MarkInstalls();
   void SwitchReleases();
@@ -72,6 +58,7 @@ class Solver {
   DepCache& depcache_;
   Session& session_;
   const Request& request_;
+  Selector selector_;
   pkgProblemResolver resolver_;
   std::vector<PkgIterator> removals_;
   std::vector<Selection> installs_;
@@ -80,109 +67,20 @@ class Solver {
   bool broken_before_ = false;
 };
 
-PkgIterator Solver::FindPackage(const std::string& request, const std::string& name) {
-  const size_t colon = name.find_last_of(':');
-  PkgIterator package;
-  if (colon == std::string::npos) {
-    pkgCache::GrpIterator group = cache_.FindGrp(name);
-    if (!group.end()) package = group.FindPreferredPkg();
-  } else {
-    package = cache_.FindPkg(name.substr(0, colon), name.substr(colon + 1));
-  }
-  if (package.end()) throw UnknownPackage(request, "Unable to locate package " + request);
-  return package;
-}
-
-VerIterator Solver::OnlyProvider(PkgIterator package, Match match, const std::string& wanted) {
-  std::vector<VerIterator> providers;
-  for (pkgCache::PrvIterator provides = package.ProvidesList(); !provides.end(); ++provides) {
-    VerIterator version = provides.OwnerVer();
-    if (match == Match::kCandidate) {
-      if (file_[version.ParentPkg()].CandidateVerIter(cache_) == version) {
-        providers.push_back(version);
-      }
-    } else if (match == Match::kVersion) {
-      if (provides->ProvideVersion != 0 && wanted == provides.ProvideVersion()) {
-        providers.push_back(version);
-      }
-    } else {
-      for (pkgCache::VerFileIterator files = version.FileList(); !files.end(); ++files) {
-        if (wanted == Text(files.File().Archive()) || wanted == Text(files.File().Codename())) {
-          providers.push_back(version);
-          break;
-        }
-      }
+void Solver::Select() {
+  std::set<map_id_t> removed;
+  std::set<map_id_t> seen;
+  const auto take = [&](const Chosen& chosen) {
+    for (PkgIterator package : chosen.removals) {
+      if (removed.insert(package->ID).second) removals_.push_back(package);
     }
-  }
-  const std::vector<std::string> order = APT::Configuration::getArchitectures();
-  const auto rank = [&order](PkgIterator pkg) {
-    return std::find(order.begin(), order.end(), pkg.Arch()) - order.begin();
+    for (const Selection& selection : chosen.installs) {
+      if (seen.insert(selection.version->ID).second) installs_.push_back(selection);
+    }
+    for (const Message& warning : chosen.warnings) warnings_.push_back(warning);
   };
-  VerIterator chosen;
-  for (const VerIterator& version : providers) {
-    if (chosen.end()) {
-      chosen = version;
-      continue;
-    }
-    PkgIterator first = chosen.ParentPkg();
-    PkgIterator other = version.ParentPkg();
-    if (first->Group != other->Group) return VerIterator();
-    if (std::strcmp(package.Arch(), first.Arch()) != 0 && rank(other) < rank(first)) {
-      chosen = version;
-    }
-  }
-  return chosen;
-}
-
-Failure Solver::NoCandidate(const std::string& request, PkgIterator package) {
-  std::vector<Message> messages;
-  for (pkgCache::PrvIterator provides = package.ProvidesList(); !provides.end(); ++provides) {
-    PkgIterator owner = provides.OwnerPkg();
-    if (file_[owner].CandidateVerIter(cache_) != provides.OwnerVer()) continue;
-    messages.push_back({"notice", "It is provided by " + owner.FullName(true) + " " +
-                                      provides.OwnerVer().VerStr()});
-  }
-  Failure failure = UnknownPackage(
-      request, "Package '" + package.FullName(true) + "' has no installation candidate");
-  failure.Messages(std::move(messages));
-  return failure;
-}
-
-Solver::Selection Solver::SelectInstall(const std::string& request) {
-  const size_t mark = request.find_first_of("=/");
-  PkgIterator package = FindPackage(request, request.substr(0, mark));
-  if (mark == std::string::npos) {
-    VerIterator version = file_[package].CandidateVerIter(cache_);
-    if (version.end()) version = OnlyProvider(package, Match::kCandidate, "");
-    if (version.end()) throw NoCandidate(request, package);
-    return {version.ParentPkg(), version, ""};
-  }
-  const bool release = request[mark] == '/';
-  const std::string wanted = request.substr(mark + 1);
-  VerIterator version;
-  if (package->VersionList == 0) {
-    version = OnlyProvider(package, release ? Match::kRelease : Match::kVersion, wanted);
-  } else {
-    pkgVersionMatch match(wanted, release ? pkgVersionMatch::Release : pkgVersionMatch::Version);
-    version = match.Find(package);
-  }
-  if (version.end()) {
-    throw UnknownPackage(request, std::string(release ? "Release" : "Version") + " '" + wanted +
-                                      "' for '" + package.FullName(true) + "' was not found");
-  }
-  // A pattern for a version switches what it needs too, like a release.
-  const bool exact = !release && wanted == version.VerStr();
-  return {version.ParentPkg(), version, exact ? "" : wanted};
-}
-
-std::optional<PkgIterator> Solver::SelectRemove(const std::string& request) {
-  PkgIterator package = FindPackage(request, request);
-  if (package->VersionList != 0) return package;
-  VerIterator version = OnlyProvider(package, Match::kCandidate, "");
-  if (!version.end()) return version.ParentPkg();
-  warnings_.push_back(
-      {"notice", "Package '" + package.FullName(true) + "' is not installed, so not removed"});
-  return std::nullopt;
+  for (const std::string& text : request_.remove) take(selector_.Choose(text, true));
+  for (const std::string& text : request_.install) take(selector_.Choose(text, false));
 }
 
 void Solver::MarkRemovals() {
@@ -247,6 +145,7 @@ Failure Solver::Unmet(const std::string& what) {
   for (Message& message : session_.TakeMessages()) messages.push_back(std::move(message));
   Failure failure("ERR_APT_UNMET_DEPENDENCIES", text);
   failure.Messages(std::move(messages));
+  failure.Data("unmet", UnmetDependencies(file_));
   return failure;
 }
 
@@ -382,6 +281,18 @@ void Solver::CheckAllowed() {
       }
     }
   }
+  const auto names = [](const std::vector<std::string>& list, PkgIterator package) {
+    return std::any_of(list.begin(), list.end(), [&package](const std::string& name) {
+      return name == package.Name() || name == package.FullName(false);
+    });
+  };
+  std::vector<PkgIterator> not_allowed;
+  for (const PkgIterator& package : unasked) {
+    const bool allowed =
+        !request_.allowed_removals.has_value() || names(*request_.allowed_removals, package);
+    if (!allowed || names(request_.forbidden_removals, package)) not_allowed.push_back(package);
+  }
+  if (!not_allowed.empty()) Refuse("These packages must not be removed", not_allowed);
   if (!request_.allow_remove && !request_.autoremove && !unasked.empty()) {
     Refuse("These packages would be removed", unasked);
   }
@@ -396,23 +307,20 @@ void Solver::CheckAllowed() {
   }
 }
 
+void Solver::MarkOnly() {
+  // Else nothing would be marked in a system with broken packages.
+  broken_before_ = true;
+  Select();
+  MarkRemovals();
+  MarkInstalls();
+}
+
 void Solver::Run(const std::function<bool()>& cancelled, Plan& plan) {
   const auto checkpoint = [&cancelled] {
     if (cancelled()) throw AbortedFailure();
   };
   broken_before_ = depcache_.BrokenCount() != 0;
-  for (const std::string& text : request_.remove) {
-    std::optional<PkgIterator> package = SelectRemove(text);
-    if (package.has_value() &&
-        std::find(removals_.begin(), removals_.end(), *package) == removals_.end()) {
-      removals_.push_back(*package);
-    }
-  }
-  std::set<map_id_t> seen;
-  for (const std::string& text : request_.install) {
-    Selection selection = SelectInstall(text);
-    if (seen.insert(selection.version->ID).second) installs_.push_back(std::move(selection));
-  }
+  Select();
   checkpoint();
   MarkRemovals();
   MarkInstalls();
@@ -463,6 +371,28 @@ class MarksGuard {
 };
 
 }  // namespace
+
+void WriteScenario(Cache& cache, const Request& request, const std::string& path) {
+  Session session(cache.context().configuration());
+  CacheFile& file = cache.Use();
+  if (!file.Reset(request.recommends.value_or(cache.context().options().recommends))) {
+    throw session.MakeFailure("ERR_APT_FAILED", "Resetting the package cache");
+  }
+  MarksGuard guard(file.depcache());
+  Solver(file, session, request).MarkOnly();
+  unsigned flags = request.autoremove ? EDSP::Request::AUTOREMOVE : 0;
+  if (request.upgrade != UpgradeMode::kNone) flags |= EDSP::Request::UPGRADE_ALL;
+  if (request.upgrade == UpgradeMode::kUpgrade) {
+    flags |= EDSP::Request::FORBID_NEW_INSTALL | EDSP::Request::FORBID_REMOVE;
+  }
+  FileFd output(path, FileFd::WriteOnly | FileFd::Create | FileFd::Empty, FileFd::None, 0644);
+  const bool written = output.IsOpen() && EDSP::WriteRequest(file.depcache(), output, flags) &&
+                       EDSP::WriteScenario(file.depcache(), output) && output.Close();
+  if (!written || _error->PendingError()) {
+    Failure failure = session.MakeFailure("ERR_APT_FAILED", "Writing " + path);
+    throw failure.Detail("path", path);
+  }
+}
 
 Plan Solve(Cache& cache, const Request& request, const std::function<bool()>& cancelled) {
   Session session(cache.context().configuration());

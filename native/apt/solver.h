@@ -14,7 +14,7 @@ namespace apt_ostree::apt {
 enum class UpgradeMode { kNone, kUpgrade, kFull };
 
 struct Request {
-  // name, name:arch, name=version, name/release.
+  // See Selector::Choose.
   std::vector<std::string> install;
   std::vector<std::string> remove;
   bool purge = false;
@@ -23,6 +23,9 @@ struct Request {
   UpgradeMode upgrade = UpgradeMode::kNone;
   std::optional<bool> recommends;
   bool allow_remove = true;
+  // Where packages may go that `remove` does not name: these at most, or all but these.
+  std::optional<std::vector<std::string>> allowed_removals;
+  std::vector<std::string> forbidden_removals;
   bool allow_remove_essential = false;
   bool allow_downgrade = false;
   bool allow_change_held = false;
@@ -69,10 +72,12 @@ struct Plan {
   std::vector<Message> warnings;
 };
 
+// The request and all that is known about packages, as apt hands it to external solvers; for
+// reports that others can replay.
+void WriteScenario(Cache& cache, const Request& request, const std::string& path);
+
 Plan Solve(Cache& cache, const Request& request, const std::function<bool()>& cancelled);
 
-// What stands between a marked cache and one without broken packages, worded as apt-get does.
-std::vector<Message> DescribeBroken(CacheFile& file);
 // Fills in what a marked cache means: packages, sizes and the order of work. `session` is the
 // one in which the marks were made.
 void MakePlan(CacheFile& file, Session& session, bool purge, Plan& plan);

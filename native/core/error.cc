@@ -99,6 +99,11 @@ NativeError& NativeError::Detail(const std::string& key, std::string value) {
   return *this;
 }
 
+NativeError& NativeError::Data(const std::string& key, std::function<Napi::Value(Napi::Env)> make) {
+  data_[key] = std::move(make);
+  return *this;
+}
+
 Napi::Error NativeError::ToJs(Napi::Env env) const {
   Napi::Error error = Napi::Error::New(env, message_);
   Napi::Object object = error.Value();
@@ -125,6 +130,7 @@ Napi::Error NativeError::ToJs(Napi::Env env) const {
       object.Set(key, value);
     }
   }
+  for (const auto& [key, make] : data_) object.Set(key, make(env));
   return error;
 }
 

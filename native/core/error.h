@@ -6,6 +6,7 @@
 #include <napi.h>
 
 #include <exception>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -32,6 +33,8 @@ class NativeError : public std::exception {
   NativeError& Messages(std::vector<ErrorMessage> messages);
   // Extra facts that callers can act on ("path", "ref", "package", "uri").
   NativeError& Detail(const std::string& key, std::string value);
+  // A fact that is more than a text; made on the JavaScript thread.
+  NativeError& Data(const std::string& key, std::function<Napi::Value(Napi::Env)> make);
 
   // A JavaScript Error with `code`, `domain`, `nativeCode`, `messages` and the details.
   Napi::Error ToJs(Napi::Env env) const;
@@ -43,6 +46,7 @@ class NativeError : public std::exception {
   int native_code_ = 0;
   std::vector<ErrorMessage> messages_;
   std::map<std::string, std::string> details_;
+  std::map<std::string, std::function<Napi::Value(Napi::Env)>> data_;
 };
 
 // The table (domain, code) -> our code. `error` is consumed; a null error (libostree returns

@@ -1,31 +1,17 @@
 /** The whole way on the real archive: the quickstart itself, then a look at what it made. */
 
-import { lookup } from 'node:dns/promises';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { hostRelease, Repo, readSources, Sysroot, sourcesForRelease } from 'apt-ostree';
+import { Repo, Sysroot } from 'apt-ostree';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { applyToDirectory, kernelVersions, toRoot } from '../../../lib/compose/layout.js';
 import { runInSandbox } from '../../../lib/compose/sandbox.js';
 import { projectRoot } from '../../support/child.js';
+import { obstacle } from '../../support/mirror.js';
 import { run } from '../../support/run.js';
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
 
 type Line = { type: string; phase?: string; summary?: { peakMegabytes: number } };
-
-/** Why this machine cannot take part; undefined where it can. */
-async function obstacle(): Promise<string | undefined> {
-  const release = hostRelease();
-  const source = release ? sourcesForRelease(readSources(), release)[0] : undefined;
-  const uri = source?.uris[0];
-  if (uri === undefined) return 'this machine has no package sources for its release';
-  try {
-    await lookup(new URL(uri).hostname);
-    return undefined;
-  } catch {
-    return `no network: ${new URL(uri).hostname} cannot be resolved`;
-  }
-}
 
 const reason = await obstacle();
 if (reason !== undefined) process.stderr.write(`The mirror tier is left out: ${reason}.\n`);

@@ -8,13 +8,18 @@ import type { TreeEdit } from '../ostree/mutable_tree.js';
 import { MutableTree } from '../ostree/mutable_tree.js';
 import type { Repo } from '../ostree/repo.js';
 import type { TransactionStats } from '../ostree/transaction.js';
-import type { TreeEntry } from '../ostree/tree_entry.js';
 import { type Variant, variant } from '../variant.js';
 import { presetAnswers } from './answers.js';
 import { baseCheckout, trimBaseCheckouts } from './base.js';
 import { bootstrap } from './bootstrap.js';
 import type { CommitOptions } from './composer.js';
-import { type InstalledPackage, parseStatus, readStatus } from './database.js';
+import {
+  type InstalledPackage,
+  packagesOf,
+  parseStatus,
+  readStatus,
+  requireConfigured,
+} from './database.js';
 import {
   configureCommand,
   configureSomeCommand,
@@ -29,7 +34,15 @@ import { findImported, type ImportedDeb, importDebs, writeHollowDebs } from './i
 import { makeInitramfs, writeInitramfsHook } from './initramfs.js';
 import { fillLayer, mergeLayer } from './layer.js';
 import { LayerStack } from './layers.js';
-import { kAptState, kDatabase, kFactoryVar, toImage, toRoot } from './layout.js';
+import {
+  kAptState,
+  kDatabase,
+  kernelVersions,
+  kFactoryVar,
+  listIfPresent,
+  toImage,
+  toRoot,
+} from './layout.js';
 import type { Meter, PhaseTime } from './meter.js';
 import { normalise, tmpfiles } from './normalise.js';
 import type { Database, Resolver } from './resolver.js';
@@ -80,6 +93,8 @@ export class Assembly {
   readonly #timestamp: Date;
   /** Applied to the root form of the finished tree. */
   readonly #additions: TreeEdit[] = [];
+  /** See `#isReal`. */
+  #coinstalled = new Set<string>();
 
   constructor(parts: AssemblyParts) {
     this.#repo = parts.repo;
@@ -100,7 +115,7 @@ export class Assembly {
       const cache = await this.#resolver.open({}, this.#options);
       return { cache, plan: await this.#solveFirst(cache, request.variant) };
     });
-    const material = await this.#obtain(first.cache, first.plan);
+    const material = await this.#obtain(first.cache, first.plan, []);
     this.#resolver.release();
     const layers = this.#stack([await this.#scaffolding()]);
     await bootstrap({
@@ -126,7 +141,11 @@ export class Assembly {
         const plan = await cache.solve({ install: [...request.packages], recommends, signal });
         return { cache, plan };
       });
-      const added = await this.#obtain(second.cache, second.plan);
+      const added = await this.#obtain(
+        second.cache,
+        second.plan,
+        parseStatus((await layers.readFile(kStatus)).toString('utf8')),
+      );
       this.#resolver.release();
       await this.#apply(layers, second.plan, added);
       changes.push(...inOrder(second.plan));
@@ -156,7 +175,7 @@ export class Assembly {
       });
       return { cache, plan };
     });
-    const material = await this.#obtain(cache, plan);
+    const material = await this.#obtain(cache, plan, await packagesOf(this.#repo, base));
     this.#resolver.release();
     const layers = await this.#meter.measure('assemble', async () => {
       const root = await baseCheckout(this.#repo, base, this.#workspace, this.#options.signal);
@@ -175,12 +194,22 @@ export class Assembly {
       },
       base,
     );
-    await trimBaseCheckouts(this.#repo, base);
+    await this.#trim(base);
     return result;
   }
 
   #stack(below: readonly string[]): LayerStack {
     return new LayerStack(this.#workspace, below, this.#options.limits);
+  }
+
+  /** The commit is made: what goes wrong with old checkouts is no failure of this composition. */
+  async #trim(base: string): Promise<void> {
+    try {
+      await trimBaseCheckouts(this.#repo, base, this.#workspace);
+    } catch (error) {
+      const message = `Old checkouts stay: ${(error as Error).message}`;
+      this.#options.onEvent?.({ type: 'warning', message });
+    }
   }
 
   get #environment(): Record<string, string> {
@@ -206,16 +235,21 @@ export class Assembly {
   }
 
   /** Fetches and imports what the cache in the repository lacks. */
-  async #obtain(cache: AptCache, plan: AptPlan): Promise<Material> {
+  async #obtain(
+    cache: AptCache,
+    plan: AptPlan,
+    installed: readonly InstalledPackage[],
+  ): Promise<Material> {
     const { signal, onEvent } = this.#options;
     const wanted = plan.packages.filter(isUnpacked);
+    this.#coinstalled = coinstalled([...installed, ...wanted]);
     const found = await findImported(this.#repo, wanted, { signal });
     const imported = new Map<string, ImportedDeb>();
     for (const [index, entry] of wanted.entries()) {
       const known = found[index];
       if (known) imported.set(id(entry), known);
     }
-    const needed = wanted.filter((entry) => !imported.has(id(entry)) || isReal(entry));
+    const needed = wanted.filter((entry) => !imported.has(id(entry)) || this.#isReal(entry));
     const files = new Map<string, string>();
     if (needed.length === 0) return { imported, files };
     await this.#meter.measure('download', async () => {
@@ -232,6 +266,15 @@ export class Assembly {
       }
     });
     return { imported, files };
+  }
+
+  /**
+   * Unpacked with its content: over an older version, whose scripts run while the new files are
+   * already there; essential, because every script may use it at any moment; or of several
+   * architectures, because dpkg compares the files that they share.
+   */
+  #isReal(entry: AptPlanPackage): boolean {
+    return entry.action !== 'install' || entry.essential || this.#coinstalled.has(entry.name);
   }
 
   async #apply(layers: LayerStack, plan: AptPlan, material: Material): Promise<void> {
@@ -274,7 +317,7 @@ export class Assembly {
     const hollow: { commit: string; destination: string }[] = [];
     const names = packages.map((entry, index) => {
       const name = `${index}.deb`;
-      const file = isReal(entry) ? files.get(id(entry)) : undefined;
+      const file = this.#isReal(entry) ? files.get(id(entry)) : undefined;
       if (file === undefined) {
         const { commit } = required(imported, entry);
         hollow.push({ commit, destination: path.join(debs, name) });
@@ -331,7 +374,9 @@ export class Assembly {
     base?: string,
   ): Promise<AssemblyResult> {
     const { signal, ref, subject, body, version } = this.#options;
-    const packages = parseStatus((await layers.readFile(kStatus)).toString('utf8'));
+    const status = (await layers.readFile(kStatus)).toString('utf8');
+    requireConfigured(status);
+    const packages = parseStatus(status);
     let kernel: string | undefined;
     const { result: commit, stats } = await this.#repo.transaction(async (transaction) => {
       kernel = await this.#mergeInto(layers, tree, base);
@@ -373,7 +418,7 @@ export class Assembly {
     const { signal } = this.#options;
     const repo = this.#repo;
     if (base !== undefined) {
-      await tree.apply(repo, toRoot(await this.#kernels(tree)), { signal });
+      await tree.apply(repo, toRoot(await kernelVersions(this.#repo, tree)), { signal });
     }
     const merge = async (from: number) => {
       for (const layer of layers.merged.slice(from)) {
@@ -381,7 +426,7 @@ export class Assembly {
       }
     };
     await this.#meter.measure('merge', () => merge(0));
-    const kernels = await this.#kernels(tree);
+    const kernels = await kernelVersions(this.#repo, tree);
     const merged = layers.merged.length;
     await this.#makeInitramfs(layers, tree, kernels);
     await this.#meter.measure('merge', async () => {
@@ -399,25 +444,17 @@ export class Assembly {
     return kernels.at(-1);
   }
 
-  async #kernels(tree: MutableTree): Promise<string[]> {
-    const modules = await listIfPresent(tree, this.#repo, '/usr/lib/modules');
-    return modules
-      .filter((entry) => entry.type === 'directory')
-      .map((entry) => path.basename(entry.path))
-      .sort();
-  }
-
   /** For kernels that have none, where the tree has the tool. */
   async #makeInitramfs(
     layers: LayerStack,
     tree: MutableTree,
     kernels: readonly string[],
   ): Promise<void> {
-    const tool = await listIfPresent(tree, this.#repo, '/usr/sbin/mkinitramfs');
+    const tool = await listIfPresent(this.#repo, tree, '/usr/sbin/mkinitramfs');
     if (tool.length === 0) return;
     for (const kernel of kernels) {
       const image = `/usr/lib/modules/${kernel}/initramfs.img`;
-      const made = await listIfPresent(tree, this.#repo, image);
+      const made = await listIfPresent(this.#repo, tree, image);
       if (made.length > 0) continue;
       await this.#meter.measure('kernel', async () => {
         const run = await layers.nextRun('initramfs');
@@ -477,11 +514,6 @@ export class Assembly {
   }
 }
 
-/** The entries of a directory that may not be there. */
-async function listIfPresent(tree: MutableTree, repo: Repo, file: string): Promise<TreeEntry[]> {
-  return (await orMissing(tree.list(repo, file))) ?? [];
-}
-
 async function orMissing<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work;
@@ -503,12 +535,16 @@ function isUnpacked({ action }: AptPlanPackage): boolean {
   return action !== 'remove' && action !== 'purge';
 }
 
-/**
- * Unpacked with its content: over an older version, whose scripts run while the new files are
- * already there; or essential, because every script may use it at any moment.
- */
-function isReal(entry: AptPlanPackage): boolean {
-  return entry.action !== 'install' || entry.essential;
+/** Names with packages of several architectures, in what is installed and what a plan adds. */
+function coinstalled(packages: readonly { name: string; architecture: string }[]): Set<string> {
+  const seen = new Map<string, string>();
+  const names = new Set<string>();
+  for (const { name, architecture } of packages) {
+    const before = seen.get(name) ?? architecture;
+    if (before !== architecture) names.add(name);
+    seen.set(name, before);
+  }
+  return names;
 }
 
 function id({

@@ -5,9 +5,9 @@
 
 import { mkdir, readdir, rename, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
-import { removeTree } from '../files.js';
+import { MutableTree } from '../ostree/mutable_tree.js';
 import type { Repo } from '../ostree/repo.js';
-import { applyToDirectory, kernelVersions, toRoot } from './layout.js';
+import { kernelVersions, toRoot } from './layout.js';
 import { stateDirectory, type Workspace } from './workspace.js';
 
 /** How many checkouts stay; they cost directories and names, no file content. */
@@ -33,8 +33,8 @@ export async function baseCheckout(
   }
   await mkdir(parent, { recursive: true, mode: 0o700 });
   const fresh = path.join(await workspace.directory('base'), 'root');
-  await repo.checkout(commit, fresh, { hardlinksOnly: true, signal });
-  await applyToDirectory(fresh, toRoot(await kernelVersions(fresh)));
+  const rootForm = await writeRootForm(repo, commit, signal);
+  await repo.checkout(rootForm, fresh, { hardlinksOnly: true, signal });
   try {
     await rename(fresh, final);
   } catch (error) {
@@ -46,8 +46,29 @@ export async function baseCheckout(
   return final;
 }
 
-/** Removes all but the newest checkouts. */
-export async function trimBaseCheckouts(repo: Repo, keep: string): Promise<void> {
+/**
+ * The base in the root form, as a commit that no ref names. Edited in the repository and not on
+ * disk, where a link in the base would lead the edits out of the checkout.
+ */
+async function writeRootForm(repo: Repo, base: string, signal?: AbortSignal): Promise<string> {
+  using tree = await MutableTree.fromCommit(repo, base);
+  const { result } = await repo.transaction(async (transaction) => {
+    await tree.apply(repo, toRoot(await kernelVersions(repo, tree)), { signal });
+    return transaction.writeCommit({
+      tree: await transaction.writeTree(tree, { signal }),
+      subject: `Root form of ${base}`,
+      timestamp: new Date(0),
+    });
+  });
+  return result;
+}
+
+/** Removes all but the newest checkouts; moved away first, so that no half of one is ever used. */
+export async function trimBaseCheckouts(
+  repo: Repo,
+  keep: string,
+  workspace: Workspace,
+): Promise<void> {
   const parent = path.join(stateDirectory(repo), 'base');
   const names = (await readdir(parent)).filter((name) => name !== keep);
   const aged = await Promise.all(
@@ -55,6 +76,8 @@ export async function trimBaseCheckouts(repo: Repo, keep: string): Promise<void>
   );
   aged.sort((a, b) => b.time - a.time);
   for (const { name, time } of aged.slice(kKept - 1)) {
-    if (Date.now() - time > kInUse) await removeTree(path.join(parent, name));
+    if (Date.now() - time <= kInUse) continue;
+    // The workspace goes with this run, and this with it.
+    await rename(path.join(parent, name), path.join(await workspace.directory('old'), name));
   }
 }

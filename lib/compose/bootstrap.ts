@@ -7,7 +7,7 @@
  * on an empty root, then everything is configured.
  */
 
-import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { ComposeError } from '../errors.js';
 import type { Repo } from '../ostree/repo.js';
@@ -25,6 +25,7 @@ import { fillLayer } from './layer.js';
 import type { LayerStack } from './layers.js';
 import { throwIfDiskFull } from './sandbox.js';
 import { bracketScript } from './scripts.js';
+import { kTarget, readMaster, writeSeed } from './seed.js';
 import { writeSkeleton } from './skeleton.js';
 import { runScripts } from './supervise.js';
 import type { Workspace } from './workspace.js';
@@ -58,32 +59,12 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
   await writeSkeleton(skeleton, options.architecture, options.foreignArchitectures);
   layers.push({ directory: skeleton });
   await phase('unpack', async () => {
-    const seed = await makeSeed(options);
+    const seed = await workspace.directory('seed');
+    const { repo, packages, architecture, signal } = options;
+    await writeSeed(repo, seed, packages, architecture, { signal });
     await unpack(options, seed);
   });
   await phase('configure', () => configure(options));
-}
-
-/** A root in which dpkg can run; only read. */
-async function makeSeed({ repo, workspace, packages, architecture, signal }: BootstrapOptions) {
-  const seed = await workspace.directory('seed');
-  await writeSkeleton(seed, architecture, []);
-  for (const { commit } of packages) {
-    await repo.checkout(commit, seed, { subpath: '/tree', overwrite: 'union-files', signal });
-  }
-  await mkdir(path.join(seed, 'target'));
-  const masters = path.join(seed, 'usr/share/base-passwd');
-  try {
-    await copyFile(path.join(masters, 'passwd.master'), path.join(seed, 'etc/passwd'));
-    await copyFile(path.join(masters, 'group.master'), path.join(seed, 'etc/group'));
-  } catch (error) {
-    throw new ComposeError(
-      'ERR_COMPOSE_LAYOUT',
-      'A tree from nothing needs the package base-passwd, which the sources do not offer.',
-      { package: 'base-passwd', cause: error },
-    );
-  }
-  return seed;
 }
 
 async function unpack(options: BootstrapOptions, seed: string): Promise<void> {
@@ -102,10 +83,10 @@ async function unpack(options: BootstrapOptions, seed: string): Promise<void> {
   await runDpkg({
     ...run,
     tools: seed,
-    mountAt: '/target',
+    mountAt: kTarget,
     binds: [{ source: debs, target: kDebsInside }],
     // Every dependency is in the set; their order is for configuring.
-    command: unpackCommand(files, ['--root=/target', '--force-depends']),
+    command: unpackCommand(files, [`--root=${kTarget}`, '--force-depends']),
     archives: packages.map((entry) => entry.package),
     environment: options.environment,
     total: packages.length,
@@ -159,9 +140,12 @@ async function configure(options: BootstrapOptions): Promise<void> {
 }
 
 /** base-passwd and mawk make these when they are configured; preinst scripts need them before. */
-async function writeFirstUsers(options: BootstrapOptions, upper: string): Promise<void> {
-  for (const name of ['passwd', 'group']) {
-    const master = await options.layers.readFile(`usr/share/base-passwd/${name}.master`);
+async function writeFirstUsers(
+  { repo, packages, signal }: BootstrapOptions,
+  upper: string,
+): Promise<void> {
+  for (const name of ['passwd', 'group'] as const) {
+    const master = await readMaster(repo, packages, name, { signal });
     await placeFile(upper, `etc/${name}`, master);
   }
 }

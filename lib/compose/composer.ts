@@ -13,6 +13,7 @@ import { type Answers, checkAnswers } from './answers.js';
 import { Assembly, type AssemblyResult } from './assembly.js';
 import type { ComposeListener } from './events.js';
 import { effectiveLimits, type SandboxLimits } from './limits.js';
+import { GuardedListener } from './listener.js';
 import { Meter } from './meter.js';
 import { type ComposeRecord, Recorder } from './record.js';
 import { type PackageSources, Resolver } from './resolver.js';
@@ -163,12 +164,14 @@ export class Composer {
     await using repo = await Repo.open(this.#repo.path);
     await using workspace = await Workspace.create(repo);
     using resolver = this.#resolver();
-    const recorder = new Recorder(resolver.architecture, options.onEvent);
-    const recorded = { ...options, onEvent: recorder.listener };
+    const listener = new GuardedListener(options.onEvent, options.signal);
+    const recorder = new Recorder(resolver.architecture, listener.onEvent);
+    const { signal } = listener;
+    const recorded = { ...options, onEvent: recorder.listener, signal };
     const meter = new Meter(recorder.listener);
     // Awaited here: the scratch space goes when this function ends.
-    const result = await work(
-      new Assembly({ repo, workspace, resolver, meter, options: recorded }),
+    const result = await listener.guard(
+      work(new Assembly({ repo, workspace, resolver, meter, options: recorded })),
     );
     return { ...result, record: recorder.record };
   }

@@ -1,5 +1,6 @@
 /** The package database inside a commit, read without a checkout. */
 
+import { ComposeError } from '../errors.js';
 import type { Repo } from '../ostree/repo.js';
 import { kDatabase } from './layout.js';
 
@@ -55,6 +56,30 @@ export function parseStatus(text: string): InstalledPackage[] {
     a.name === b.name ? compareText(a.architecture, b.architecture) : compareText(a.name, b.name),
   );
 }
+
+/**
+ * Makes sure that dpkg has finished with every package.
+ *
+ * @throws `ERR_COMPOSE_DPKG` with the package that is half installed, unpacked or waiting.
+ */
+export function requireConfigured(status: string): void {
+  for (const stanza of status.split('\n\n')) {
+    const state = /^Status: \S+ (\S+) (\S+)$/m.exec(stanza);
+    if (!state) continue;
+    const [, flag, name = ''] = state;
+    if (flag === 'ok' && kFinalStates.has(name)) continue;
+    const owner = /^Package: (.*)$/m.exec(stanza)?.[1] ?? '';
+    throw new ComposeError(
+      'ERR_COMPOSE_DPKG',
+      `dpkg left ${owner} in the state '${flag} ${name}'`,
+      {
+        package: owner,
+      },
+    );
+  }
+}
+
+const kFinalStates = new Set(['installed', 'config-files', 'not-installed']);
 
 /**
  * @param compare orders versions (`compareVersions` of libapt-pkg)

@@ -4,8 +4,9 @@
  * so a hardlink to a repository object in it is safe.
  */
 
-import { readFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { ComposeError } from '../errors.js';
 import { makeDirectory } from './files.js';
 import type { LayerLinks } from './layer.js';
 import { type EffectiveLimits, effectiveLimits, type SandboxLimits } from './limits.js';
@@ -60,15 +61,31 @@ export class LayerStack {
     return { directory, lower: this.directories, upper, limits: this.#limits };
   }
 
-  /** A file as the topmost layer that has it shows it. For files that no layer deletes. */
+  /**
+   * A file as the topmost layer that has it shows it. For files that no layer deletes. Links are
+   * not followed: scripts make them, and they would be the host's.
+   */
   async readFile(file: string): Promise<Buffer> {
     for (const directory of this.directories) {
       try {
+        await refuseLinks(directory, file);
         return await readFile(path.join(directory, file));
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       }
     }
     throw Object.assign(new Error(`No layer has ${file}`), { code: 'ENOENT', path: file });
+  }
+}
+
+async function refuseLinks(directory: string, file: string): Promise<void> {
+  let current = directory;
+  for (const name of file.split('/')) {
+    current = path.join(current, name);
+    if ((await lstat(current)).isSymbolicLink()) {
+      throw new ComposeError('ERR_COMPOSE_LAYOUT', `The tree has a link where /${file} should be`, {
+        path: current.slice(directory.length),
+      });
+    }
   }
 }

@@ -7,11 +7,10 @@
  * of moves, the same in both directions; nothing is copied or hashed.
  */
 
-import { lstat, readdir, rename, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import { removeTree } from '../files.js';
-import type { TreeEdit } from '../ostree/mutable_tree.js';
-import { placeDirectory } from './files.js';
+import type { MutableTree, TreeEdit } from '../ostree/mutable_tree.js';
+import type { Repo } from '../ostree/repo.js';
+import type { TreeEntry } from '../ostree/tree_entry.js';
 
 /** Where the content of /var is kept in an image; tmpfiles.d puts it in place (tmpfiles.d(5)). */
 export const kFactoryVar = '/usr/share/factory/var';
@@ -114,54 +113,25 @@ export function toRoot(kernels: readonly string[]): TreeEdit[] {
   ];
 }
 
-/** Applies edits to a private checkout: only names and directories change, never file content. */
-export async function applyToDirectory(root: string, edits: readonly TreeEdit[]): Promise<void> {
-  for (const edit of edits) {
-    switch (edit.op) {
-      case 'move': {
-        const from = path.join(root, edit.from);
-        const to = path.join(root, edit.to);
-        if (edit.allowMissing && !(await exists(from))) break;
-        await placeDirectory(root, path.dirname(edit.to));
-        if (await isDirectory(to)) await removeTree(to);
-        await rename(from, to);
-        break;
-      }
-      case 'mkdir':
-        await placeDirectory(root, edit.path, edit.mode);
-        break;
-      case 'remove':
-        await removeTree(path.join(root, edit.path));
-        break;
-      case 'symlink':
-        await rm(path.join(root, edit.path), { force: true });
-        await symlink(edit.target, path.join(root, edit.path));
-        break;
-      default:
-        throw new TypeError(`A checkout cannot take the edit '${edit.op}'`);
-    }
-  }
+/** Versions of the kernels whose modules a tree in either form has. */
+export async function kernelVersions(repo: Repo, tree: MutableTree): Promise<string[]> {
+  const modules = await listIfPresent(repo, tree, '/usr/lib/modules');
+  return modules
+    .filter((entry) => entry.type === 'directory')
+    .map((entry) => path.basename(entry.path))
+    .sort();
 }
 
-/** Versions of the kernels whose modules a directory in either form has. */
-export async function kernelVersions(root: string): Promise<string[]> {
+/** The entries of a directory that may not be there. */
+export async function listIfPresent(
+  repo: Repo,
+  tree: MutableTree,
+  file: string,
+): Promise<TreeEntry[]> {
   try {
-    return (await readdir(path.join(root, 'usr/lib/modules'))).sort();
-  } catch {
-    return [];
+    return await tree.list(repo, file);
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ENOENT') return [];
+    throw error;
   }
-}
-
-async function exists(file: string): Promise<boolean> {
-  return lstat(file).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function isDirectory(file: string): Promise<boolean> {
-  return lstat(file).then(
-    (info) => info.isDirectory(),
-    () => false,
-  );
 }

@@ -31,6 +31,19 @@ const kDirectories: readonly { path: string; mode?: number }[] = [
   { path: 'var/tmp', mode: 0o1777 },
 ];
 
+/** Every directory that the skeleton has, absolute, parents included. */
+export function skeletonDirectories(): string[] {
+  const paths = [...kDirectories.map((entry) => entry.path), ...usrLinks('amd64').map(inUsr)];
+  const parents = paths.flatMap((file) =>
+    file.split('/').map((_, index, names) => `/${names.slice(0, index + 1).join('/')}`),
+  );
+  return [...new Set(parents)];
+}
+
+function inUsr(name: string): string {
+  return `usr/${name}`;
+}
+
 /** The root that the first packages are unpacked into: merged /usr, an empty package database. */
 export async function writeSkeleton(
   directory: string,
@@ -38,8 +51,8 @@ export async function writeSkeleton(
   foreign: readonly string[],
 ): Promise<void> {
   for (const name of usrLinks(architecture)) {
-    await placeDirectory(directory, `usr/${name}`);
-    await symlink(`usr/${name}`, path.join(directory, name));
+    await placeDirectory(directory, inUsr(name));
+    await symlink(inUsr(name), path.join(directory, name));
   }
   for (const entry of kDirectories) {
     await placeDirectory(directory, entry.path, entry.mode);

@@ -51,6 +51,7 @@ export function planSteps(plan: AptPlan, nativeArchitecture: string): Step[] {
       configure.push({ name, id: packageId(operation) });
     } else {
       flushUnpack();
+      flushConfigure();
       const last = steps.at(-1);
       const purge = action === 'purge';
       const id = packageId(operation);

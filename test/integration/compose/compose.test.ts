@@ -249,6 +249,48 @@ describe('bad input', () => {
     await expectSound();
   });
 
+  it('rejects with what a listener throws, in the middle of a script too', async () => {
+    const layered = composer.layer({
+      base,
+      install: ['tool'],
+      refresh: false,
+      onEvent: (event) => {
+        if (event.type === 'output' || event.type === 'dpkg') throw new Error('listener');
+      },
+    });
+    await expect(layered).rejects.toThrow('listener');
+    await expectSound();
+  });
+
+  it('refuses a base tree whose packages would lead out of the seed', async () => {
+    await using outside = await temporaryDirectory('outside');
+    await using hostile = await createAptRepository({
+      packages: [
+        ...(await debianBase()),
+        {
+          name: 'link',
+          essential: true,
+          priority: 'required',
+          symlinks: { '/usr/share/evil': outside.path },
+        },
+        {
+          name: 'through',
+          essential: true,
+          priority: 'required',
+          files: { '/usr/share/evil/file': 'host' },
+        },
+      ],
+    });
+    await using directory = await temporaryDirectory('hostile');
+    await using target = await Repo.create(directory.join('repo'), 'bare');
+    const composing = new Composer({ repo: target, sources: hostile.source }).compose();
+    await expect(composing).rejects.toMatchObject({
+      code: 'ERR_COMPOSE_LAYOUT',
+      path: '/usr/share/evil',
+    });
+    expect(await readdir(outside.path)).toEqual([]);
+  });
+
   it('refuses a repository of another mode', async () => {
     await using archiveRepo = await Repo.create(directory.join('archive-repo'), 'archive');
     const other = new Composer({ repo: archiveRepo, sources: archive.source });

@@ -1,8 +1,9 @@
 import { mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { applyToDirectory, kernelVersions, toImage, toRoot } from '../../../lib/compose/layout.js';
+import { toImage, toRoot } from '../../../lib/compose/layout.js';
 import { writeSkeleton } from '../../../lib/compose/skeleton.js';
+import { applyToDirectory, kernelVersions } from '../../support/layout.js';
 import { temporaryDirectory } from '../../support/temp.js';
 
 async function tree(root: string): Promise<string[]> {

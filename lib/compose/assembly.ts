@@ -432,7 +432,7 @@ export class Assembly {
     await this.#meter.measure('merge', async () => {
       await merge(merged);
       if ((this.#options.secrets ?? (base === undefined ? 'remove' : 'keep')) === 'remove') {
-        const list = (directory: string) => listIfPresent(tree, repo, directory);
+        const list = (directory: string) => listIfPresent(repo, tree, directory);
         await tree.apply(repo, await removeSecrets(list), { signal });
       }
       await tree.apply(repo, [...this.#additions, ...normalise(), ...toImage(kernels)], { signal });

@@ -4,7 +4,10 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <system_error>
 #include <utility>
+
+#include "core/error.h"
 
 namespace apt_ostree {
 
@@ -43,17 +46,30 @@ void Executor::Submit(Task task, std::shared_ptr<Lane> lane) {
     }
     lane->busy_ = true;
   }
-  queue_.push_back({std::move(task), std::move(lane)});
-  if (idle_ < queue_.size() && threads_.size() < max_threads_) {
-    // Signals belong to Node's main thread.
-    sigset_t all, previous;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &previous);
-    threads_.emplace_back(&Executor::Run, this);
-    pthread_sigmask(SIG_SETMASK, &previous, nullptr);
-    pthread_setname_np(threads_.back().native_handle(), name_.c_str());
+  if (idle_ <= queue_.size() && threads_.size() < max_threads_ && !AddThread() &&
+      threads_.empty()) {
+    if (lane != nullptr) lane->busy_ = false;
+    throw NativeError("EAGAIN", "No thread can be started for the operation");
   }
+  queue_.push_back({std::move(task), std::move(lane)});
   wake_.notify_one();
+}
+
+bool Executor::AddThread() {
+  // Signals belong to Node's main thread.
+  sigset_t all, previous;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &previous);
+  bool added = true;
+  try {
+    threads_.emplace_back(&Executor::Run, this);
+    pthread_setname_np(threads_.back().native_handle(), name_.c_str());
+  } catch (const std::system_error&) {
+    // The limit of processes: the threads that there are have to do.
+    added = false;
+  }
+  pthread_sigmask(SIG_SETMASK, &previous, nullptr);
+  return added;
 }
 
 void Executor::Stop() {

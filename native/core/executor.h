@@ -33,7 +33,8 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  // `lane` may be null: the task then runs as soon as a thread is free.
+  // `lane` may be null: the task then runs as soon as a thread is free. Throws EAGAIN where not
+  // even a first thread can be had.
   void Submit(Task task, std::shared_ptr<Lane> lane);
 
   // Drops what has not started and waits for what has. The caller cancels the work first.
@@ -45,6 +46,7 @@ class Executor {
     std::shared_ptr<Lane> lane;
   };
   void Run();
+  bool AddThread();
 
   const std::string name_;
   const size_t max_threads_;

@@ -64,8 +64,15 @@ Napi::Value Job::Start(Napi::Env env, Executor& executor, std::shared_ptr<Lane> 
     job->wants_progress_ = true;
   }
   Napi::Object handle = Handle(env, job->deferred_->Promise(), job);
+  try {
+    executor.Submit([job, work = std::move(work)] { job->Run(work); }, std::move(lane));
+  } catch (const NativeError& error) {
+    job->deferred_->Reject(error.ToJs(env).Value());
+    job->Abandon();
+    return handle;
+  }
+  // What the job posts is delivered by this thread, so not before this.
   data.JobStarted(env, job);
-  executor.Submit([job, work = std::move(work)] { job->Run(work); }, std::move(lane));
   return handle;
 }
 

@@ -90,8 +90,27 @@ VariantPtr TupleFromJs(Napi::Value value, const GVariantType* type, const std::s
   return VariantPtr::Sink(g_variant_new_tuple(raw.data(), raw.size()));
 }
 
+// Values may be nested without end: `value.value = value`. GVariant itself stops at 128.
+class Nesting {
+ public:
+  explicit Nesting(Napi::Env env, const std::string& name) {
+    if (depth_ == kDeepest) throw InvalidArgumentValue(env, name, "is nested too deep");
+    ++depth_;
+  }
+  ~Nesting() { --depth_; }
+  Nesting(const Nesting&) = delete;
+  Nesting& operator=(const Nesting&) = delete;
+
+ private:
+  static constexpr int kDeepest = 64;
+  static thread_local int depth_;
+};
+
+thread_local int Nesting::depth_ = 0;
+
 VariantPtr FromJs(Napi::Value value, const GVariantType* type, const std::string& name) {
   Napi::Env env = value.Env();
+  const Nesting nesting(env, name);
   switch (*g_variant_type_peek_string(type)) {
     case 'b':
       if (!value.IsBoolean()) throw InvalidArgumentType(env, name, "of type boolean", value);

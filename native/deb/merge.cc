@@ -31,6 +31,7 @@ namespace {
 // Fewer files are not worth another thread.
 constexpr size_t kFilesPerThread = 32;
 constexpr unsigned kMostThreads = 4;
+constexpr ptrdiff_t kDeepest = 256;
 
 NativeError BadLayer(const std::string& text, const std::string& path) {
   return NativeError("ERR_COMPOSE_LAYOUT", text + ": " + path).Detail("path", path);
@@ -39,7 +40,8 @@ NativeError BadLayer(const std::string& text, const std::string& path) {
 using Xattrs = std::vector<std::pair<std::string, std::string>>;
 
 bool IsOverlayOwn(std::string_view name) {
-  return name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.");
+  // Not "user.overlay.": overlays mounted by root do not use those, and a script may set them.
+  return name.starts_with("trusted.overlay.");
 }
 
 // What a file or directory is marked with, overlayfs's own marks apart.
@@ -183,6 +185,10 @@ class Merger {
   void Directory(int fd, OstreeMutableTree* tree, const std::string& relative, bool skipped) {
     job_.ThrowIfCancelled();
     const std::string path = Full(relative);
+    // Trees are walked by recursion, here and in libostree.
+    if (std::count(relative.begin(), relative.end(), '/') > kDeepest) {
+      throw BadLayer("Directories are nested too deep", top_);
+    }
     struct stat info;
     if (fstat(fd, &info) != 0) throw FromErrno(errno, "Reading", path);
     const Marks marks = MarksOf(fd, path);

@@ -1,10 +1,13 @@
 #include "deb/tree_builder.h"
 
 #include <sys/stat.h>
+#include <climits>
 
 #include "deb/source.h"
 
 namespace apt_ostree {
+
+constexpr size_t kDeepest = 256;
 
 std::string CleanPath(const std::string& name) {
   // Names are strings in OSTree's own metadata.
@@ -12,6 +15,7 @@ std::string CleanPath(const std::string& name) {
     throw Unsupported("a file name that is not UTF-8");
   }
   std::string path;
+  size_t depth = 0;
   for (size_t begin = 0; begin < name.size();) {
     size_t end = name.find('/', begin);
     if (end == std::string::npos) end = name.size();
@@ -20,6 +24,8 @@ std::string CleanPath(const std::string& name) {
     if (part.empty() || part == ".") continue;
     if (part == "..") throw Damaged("the name " + name + " leads out of the package");
     if (part.size() > 255) throw Unsupported("too long a file name");
+    // Trees are walked by recursion, here and in libostree.
+    if (++depth > kDeepest || path.size() > PATH_MAX) throw Unsupported("too deep a directory");
     if (!path.empty()) path += '/';
     path += part;
   }

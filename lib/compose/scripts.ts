@@ -47,7 +47,9 @@ const kHalf = 16 * 1024;
 /** Text of which the beginning and the end stay. */
 export class BoundedText {
   #head = '';
+  /** The lines from `#first` on; shift() on a long array would move all of it each time. */
   #tail: string[] = [];
+  #first = 0;
   #tailLength = 0;
   #dropped = 0;
   readonly #half: number;
@@ -65,16 +67,21 @@ export class BoundedText {
     }
     this.#tail.push(line);
     this.#tailLength += line.length + 1;
-    while (this.#tailLength > this.#half && this.#tail.length > 1) {
-      const gone = this.#tail.shift() as string;
-      this.#tailLength -= gone.length + 1;
+    while (this.#tailLength > this.#half && this.#tail.length - this.#first > 1) {
+      this.#tailLength -= (this.#tail[this.#first] as string).length + 1;
+      this.#first += 1;
       this.#dropped += 1;
+    }
+    if (this.#first * 2 > this.#tail.length) {
+      this.#tail = this.#tail.slice(this.#first);
+      this.#first = 0;
     }
   }
 
   toString(): string {
     const gap = this.#dropped === 0 ? '' : `[${this.#dropped} lines left out]\n`;
-    const tail = this.#tail.length === 0 ? '' : `${this.#tail.join('\n')}\n`;
+    const lines = this.#tail.slice(this.#first);
+    const tail = lines.length === 0 ? '' : `${lines.join('\n')}\n`;
     return this.#head + gap + tail;
   }
 }

@@ -12,12 +12,19 @@ export interface AptGetOptions {
   preferences?: string;
 }
 
-/** Runs apt-get with the sources and lists of the context in `directory`. */
+/**
+ * Runs apt-get with the sources and lists of the context in `directory`. It must not come to
+ * installing anything: dpkg would do that to this machine, whatever status file is given.
+ */
 export async function aptGet(
   directory: string,
   args: readonly string[],
   options: AptGetOptions = {},
 ): Promise<RunResult> {
+  const harmless = ['update', 'download', 'clean', 'indextargets', '-s', '--print-uris'];
+  if (!args.some((one) => harmless.includes(one))) {
+    throw new Error(`apt-get ${args.join(' ')} could change this machine`);
+  }
   const own = path.join(directory, 'apt-get');
   await mkdir(own, { recursive: true });
   const settings: Record<string, string> = {
@@ -26,7 +33,7 @@ export async function aptGet(
     'Dir::State': directory,
     'Dir::State::lists': path.join(directory, 'lists'),
     'Dir::State::status': options.status ?? path.join(own, 'no-status'),
-    'Dir::State::extended_states': options.extendedStates ?? '/dev/null',
+    'Dir::State::extended_states': options.extendedStates ?? path.join(own, 'no-states'),
     'Dir::Cache': own,
     'Dir::Cache::archives': path.join(directory, 'archives'),
     'Dir::Etc::sourcelist': path.join(directory, 'etc/context.sources'),
@@ -36,6 +43,7 @@ export async function aptGet(
     'Dir::Etc::trusted': '/dev/null',
     'Dir::Etc::trustedparts': '/dev/null',
     'Dir::Log::Planner': '/dev/null',
+    'Dir::Bin::dpkg': '/bin/false',
     'Debug::NoLocking': 'true',
     'Acquire::Languages': 'none',
   };

@@ -36,6 +36,8 @@ export const kDebugScripts = '--debug=20002';
 const kBegin = /^D000002: fork\/exec (\S+) \((.*)\)$/;
 const kEnd = 'D020000: post_script_tasks - ensure_diversions';
 const kDebugLine = /^D0[0-7]{5}: /;
+/** One of dpkg's behind output without a newline at its end. */
+const kDebugBehind = /(?<=.)D0(?:00002|20000): (?:fork\/exec \/|post_)/;
 const kUnpacking = /^Preparing to unpack \S*?(\d+)\.deb \.\.\.$/;
 const kFailed =
   /script subprocess (?:returned error exit status (\d+)|was killed by signal \((.*?)\))/;
@@ -45,6 +47,8 @@ const kNames = ['preinst', 'postinst', 'prerm', 'postrm', 'config'] as const;
 const kHalf = 16 * 1024;
 
 /** Text of which the beginning and the end stay. */
+const kMostLines = 10_000;
+
 export class BoundedText {
   #head = '';
   /** The lines from `#first` on; shift() on a long array would move all of it each time. */
@@ -67,7 +71,7 @@ export class BoundedText {
     }
     this.#tail.push(line);
     this.#tailLength += line.length + 1;
-    while (this.#tailLength > this.#half && this.#tail.length - this.#first > 1) {
+    while (this.#full && this.#tail.length - this.#first > 1) {
       this.#tailLength -= (this.#tail[this.#first] as string).length + 1;
       this.#first += 1;
       this.#dropped += 1;
@@ -76,6 +80,11 @@ export class BoundedText {
       this.#tail = this.#tail.slice(this.#first);
       this.#first = 0;
     }
+  }
+
+  /** Empty lines take room too. */
+  get #full(): boolean {
+    return this.#tailLength > this.#half || this.#tail.length - this.#first > kMostLines;
   }
 
   toString(): string {
@@ -125,6 +134,12 @@ export class ScriptTracker {
   }
 
   line(text: string): void {
+    const behind = text.search(kDebugBehind);
+    if (behind > 0) {
+      this.line(text.slice(0, behind));
+      this.line(text.slice(behind));
+      return;
+    }
     if (kDebugLine.test(text)) {
       this.#debug(text);
       return;

@@ -46,6 +46,15 @@ describe('script calls in the output of dpkg', () => {
     expect(output).toEqual(['Setting up tool (1.0) ...', 'hello', 'after']);
   });
 
+  it('end where output has no newline at its end', () => {
+    const { events, output } = track([
+      'D000002: fork/exec /var/lib/dpkg/info/tool.postinst ( configure )',
+      `last${kEnd}`,
+    ]);
+    expect(events.at(-1)).toMatchObject({ type: 'script', output: 'last\n' });
+    expect(output).toEqual(['last']);
+  });
+
   it('of a package being unpacked are told by the number of its archive', () => {
     const { events } = track(
       [

@@ -1,17 +1,12 @@
 /** `apt-ostree/apt`: libapt-pkg. */
 export {
   AptCache,
-  type AptOperation,
   type AptPackage,
   type AptPackageSummary,
   type AptPackageVersion,
-  type AptPlan,
-  type AptPlanPackage,
   type FetchedPackage,
   type FetchOptions,
   type ListFilter,
-  type PackageName,
-  type SolveRequest,
   type WantedPackage,
 } from './apt/cache.js';
 export {
@@ -25,6 +20,36 @@ export {
   type UpdateResult,
   type UpdateSource,
 } from './apt/context.js';
+export {
+  type DebConffile,
+  type DebContentEntry,
+  type DebControlMember,
+  type DebEntry,
+  type DebExtracted,
+  type DebExtractOptions,
+  DebFile,
+  type DebScript,
+} from './apt/deb_file.js';
+export { Deb822, Deb822Stanza } from './apt/deb822.js';
+export {
+  type AptMark,
+  type AptMarkChange,
+  AptMarks,
+  AptMarksSnapshot,
+  type AptNeed,
+  type MarkCounts,
+  type MarkEdit,
+  type MarksOptions,
+} from './apt/marks.js';
+export type {
+  AptOperation,
+  AptPlan,
+  AptPlanPackage,
+  AptReason,
+  PackageName,
+  SolveRequest,
+} from './apt/plan.js';
+export { type AptCredentials, type PortableOptions, portableSources } from './apt/portable.js';
 export type {
   AptAlternative,
   AptDependency,
@@ -39,6 +64,14 @@ export type {
   SearchOptions,
   VersionName,
 } from './apt/reader.js';
+export type {
+  AptBuildDependency,
+  AptSourceFile,
+  AptSourcePackage,
+  ChangelogOptions,
+  FetchedSource,
+  FetchSourceOptions,
+} from './apt/source_packages.js';
 export {
   type AptSource,
   formatSources,
@@ -47,5 +80,11 @@ export {
   readSources,
   sourcesForRelease,
 } from './apt/sources.js';
-export { compareVersions } from './apt/version.js';
+export {
+  compareVersions,
+  type DebianVersion,
+  formatVersion,
+  parseVersion,
+} from './apt/version.js';
 export { AptVersion, type AptVersionData, type MultiArch } from './apt/version-row.js';
+export type { WhyNot, WhyNotOptions } from './apt/why_not.js';

@@ -1,5 +1,6 @@
 /** Checks of arguments, worded and coded as Node's own. Native code checks again. */
 
+import { isUtf8 } from 'node:buffer';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { invalidArgType, invalidArgValue } from './errors.js';
@@ -12,16 +13,27 @@ export function checkString(value: unknown, name: string): asserts value is stri
   if (value.includes('\0')) throw invalidArgValue(name, 'must not contain a NUL byte');
 }
 
+/** Linux takes no longer ones: PATH_MAX without the final NUL. */
+const kLongestPath = 4095;
+
 /** An absolute path, resolved now: the working directory may change before a job runs. */
 export function checkPath(value: unknown, name: string): string {
-  if (value instanceof URL) return fileURLToPath(value);
-  if (Buffer.isBuffer(value)) return checkPath(value.toString('utf8'), name);
+  if (value instanceof URL) return checkPath(fileURLToPath(value), name);
+  if (Buffer.isBuffer(value)) {
+    // Not decoded with replacement characters: that would be another file.
+    if (!isUtf8(value)) throw invalidArgValue(name, 'must be UTF-8');
+    return checkPath(value.toString('utf8'), name);
+  }
   if (typeof value !== 'string') {
     throw invalidArgType(name, 'of type string or an instance of Buffer or URL', value);
   }
   checkString(value, name);
   if (value === '') throw invalidArgValue(name, 'must not be empty');
-  return path.resolve(value);
+  const absolute = path.resolve(value);
+  if (Buffer.byteLength(absolute) > kLongestPath) {
+    throw invalidArgValue(name, `must be at most ${kLongestPath} bytes long`);
+  }
+  return absolute;
 }
 
 export function checkOneOf<T extends string>(
@@ -53,6 +65,30 @@ export function checkBytes(value: unknown, name: string): asserts value is Uint8
 
 export function checkArray(value: unknown, name: string): asserts value is readonly unknown[] {
   if (!Array.isArray(value)) throw invalidArgType(name, 'an instance of Array', value);
+}
+
+/**
+ * An object of named options. Their own types are checked where they are used; `signal` and
+ * `onProgress` by `runJob`.
+ */
+export function checkOptions(value: unknown, name = 'options'): asserts value is object {
+  const bare = typeof value === 'object' && value !== null && !ArrayBuffer.isView(value);
+  if (!bare || Array.isArray(value)) {
+    throw invalidArgType(name, 'of type object', value);
+  }
+}
+
+export function checkBoolean(value: unknown, name: string): asserts value is boolean {
+  if (typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value);
+}
+
+export function checkNumber(value: unknown, name: string): asserts value is number {
+  if (typeof value !== 'number') throw invalidArgType(name, 'of type number', value);
+}
+
+export function checkDate(value: unknown, name: string): asserts value is Date {
+  if (!(value instanceof Date)) throw invalidArgType(name, 'an instance of Date', value);
+  if (Number.isNaN(value.getTime())) throw invalidArgValue(name, 'must be a valid date');
 }
 
 export function checkFunction(value: unknown, name: string): void {

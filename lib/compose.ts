@@ -7,6 +7,7 @@ export {
   Composer,
   type ComposerOptions,
   type LayerOptions,
+  type RelayerOptions,
 } from './compose/composer.js';
 export {
   diffPackages,
@@ -20,16 +21,30 @@ export type {
   ComposeListener,
   ComposePhase,
   DpkgEvent,
+  FallbackEvent,
   ImportEvent,
   OutputEvent,
   PhaseEndEvent,
   PhaseStartEvent,
+  QuestionEvent,
   ScriptEvent,
   ScriptStartEvent,
   WarningEvent,
 } from './compose/events.js';
+export {
+  type AdoptOptions,
+  adoptPackages,
+  type DebImportOptions,
+  type DebToImport,
+  type ImportedDeb,
+  importDebs,
+  type PackageIdentity,
+  packageRef,
+  parsePackageRef,
+} from './compose/import.js';
 export type { SandboxLimits } from './compose/limits.js';
 export type { PhaseTime } from './compose/meter.js';
+export type { Question, QuestionPriority } from './compose/questions.js';
 export type { ComposeRecord, PackageTime } from './compose/record.js';
 export type { PackageSources } from './compose/resolver.js';
 export type { ScriptCall } from './compose/scripts.js';

@@ -5,14 +5,21 @@
  * so every class carries a brand and `Symbol.hasInstance` looks at that.
  */
 
-/** Codes made by this package. System errors keep their `errno` names (`ENOENT`, `ENOSPC`, ...). */
+import type { constants } from 'node:os';
+
+/**
+ * Codes made by this package; docs/errors.md says what they mean. System errors keep their `errno`
+ * names (`ENOENT`, `ENOSPC`, ...).
+ */
 export type AptOstreeErrorCode =
   | 'ABORT_ERR'
+  | 'ERR_APT_EXPIRED'
   | 'ERR_APT_FAILED'
   | 'ERR_APT_HASH_MISMATCH'
   | 'ERR_APT_LOCKED'
   | 'ERR_APT_NETWORK'
   | 'ERR_APT_NOT_AUTHENTICATED'
+  | 'ERR_APT_NO_CHANGELOG'
   | 'ERR_APT_PATTERN'
   | 'ERR_APT_REFUSED'
   | 'ERR_APT_SOURCES'
@@ -26,8 +33,10 @@ export type AptOstreeErrorCode =
   | 'ERR_COMPOSE_LAYOUT'
   | 'ERR_COMPOSE_QUESTIONS'
   | 'ERR_COMPOSE_SCRIPT'
+  | 'ERR_DEB822'
   | 'ERR_DEB_DAMAGED'
   | 'ERR_DEB_UNSUPPORTED'
+  | 'ERR_ILLEGAL_CONSTRUCTOR'
   | 'ERR_INTERNAL'
   | 'ERR_INVALID_ARG_TYPE'
   | 'ERR_INVALID_ARG_VALUE'
@@ -48,10 +57,11 @@ export type AptOstreeErrorCode =
   | 'ERR_OUT_OF_RANGE'
   | 'ERR_SANDBOX_LIMIT'
   | 'ERR_SANDBOX_UNAVAILABLE'
+  | 'ERR_SYSTEM'
   | NodeSystemErrorCode;
 
 /** Names of `errno` values, as Node uses them. */
-export type NodeSystemErrorCode = `E${Uppercase<string>}`;
+export type NodeSystemErrorCode = keyof typeof constants.errno;
 
 /** One entry of libapt-pkg's error stack. */
 export interface ErrorMessage {
@@ -87,6 +97,14 @@ export interface UnmetDependency {
       architecture: string;
       version: string;
       outcome: 'installed' | 'removed' | 'not-candidate' | 'not-chosen';
+      /** Of what is no candidate: its priority. A negative one rules it out. */
+      priority?: number;
+      /** Of what is no candidate: the version that is, if one is. */
+      candidate?: string;
+      /** Whether dpkg holds the package. */
+      held?: boolean;
+      /** Its own dependencies that cannot be met; each version is explained once. */
+      because?: UnmetDependency[];
     }[];
   }[];
 }
@@ -103,10 +121,14 @@ export interface ErrorDetails {
   remote?: string;
   /** A source or file of a source. */
   uri?: string;
+  /** The process that holds a lock, where that is known. */
+  pid?: number;
   /** The line of `path`, from 1. */
   line?: number;
-  /** Why a request cannot be met. */
+  /** Why a request cannot be met: what apt-get lists. */
   unmet?: readonly UnmetDependency[];
+  /** The same from the packages that were asked for down, as `AptCache.whyNot` gives it. */
+  why?: readonly UnmetDependency[];
   /** What could not be parsed, where that was a text of the caller. */
   pattern?: string;
   /** Where in `pattern` it went wrong: offsets of its first byte and of the one after the last. */
@@ -116,6 +138,8 @@ export interface ErrorDetails {
   output?: string;
   /** The maintainer script of `package` that it is about (`postinst`). */
   script?: string;
+  /** Questions of debconf that have no answer. */
+  questions?: readonly string[];
   /** Which limit a sandbox met: `processes`, `memory`, `seconds`. */
   limit?: string;
 }
@@ -127,6 +151,13 @@ export interface AptOstreeErrorOptions extends ErrorDetails {
   /** The number within `domain`. */
   nativeCode?: number;
   messages?: readonly ErrorMessage[];
+}
+
+/** Of names and texts of the caller, which messages quote, whatever their size. */
+const kLongestMessage = 16_000;
+
+function clipped(message: string): string {
+  return message.length > kLongestMessage ? `${message.slice(0, kLongestMessage)}…` : message;
 }
 
 const kBrand = Symbol.for('apt-ostree.error');
@@ -156,20 +187,23 @@ export class AptOstreeError extends Error {
   declare readonly package?: string;
   declare readonly remote?: string;
   declare readonly uri?: string;
+  declare readonly pid?: number;
   declare readonly line?: number;
   declare readonly unmet?: readonly UnmetDependency[];
+  declare readonly why?: readonly UnmetDependency[];
   declare readonly pattern?: string;
   declare readonly start?: number;
   declare readonly end?: number;
   declare readonly output?: string;
   declare readonly script?: string;
+  declare readonly questions?: readonly string[];
   declare readonly limit?: string;
   /** @internal */
   readonly [kBrand]: readonly string[];
 
   constructor(code: AptOstreeErrorCode, message: string, options: AptOstreeErrorOptions = {}) {
     const { cause, ...details } = options;
-    super(message, cause === undefined ? undefined : { cause });
+    super(clipped(message), cause === undefined ? undefined : { cause });
     this.code = code;
     Object.assign(this, details);
     const lineage: string[] = [];
@@ -187,7 +221,7 @@ export class AptOstreeError extends Error {
     return Array.isArray(brand) && brand.includes(name);
   }
 
-  /** Everything that survives a process boundary. */
+  /** Everything that survives a process boundary. Synchronous. @throws nothing. */
   toJSON(): Record<string, unknown> {
     const { name, message } = this;
     return { ...Object.fromEntries(Object.entries(this)), name, message };
@@ -226,13 +260,13 @@ export class AbortError extends Error {
   }
 }
 
-/** A TypeError with Node's code for a value of the wrong type. */
+/** @internal A TypeError with Node's code for a value of the wrong type. */
 export function invalidArgType(name: string, expected: string, received: unknown): TypeError {
   const kind =
     received === null
       ? 'null'
       : typeof received === 'object'
-        ? `an instance of ${received.constructor?.name ?? 'Object'}`
+        ? `an instance of ${classOf(received)}`
         : received === undefined
           ? 'undefined'
           : `type ${typeof received} (${String(received).slice(0, 28)})`;
@@ -242,9 +276,20 @@ export function invalidArgType(name: string, expected: string, received: unknown
   );
 }
 
-/** A TypeError with Node's code for a value of the right type that makes no sense. */
+function classOf(value: object): string {
+  try {
+    return String(value.constructor?.name ?? 'Object').slice(0, 100);
+  } catch {
+    return 'Object';
+  }
+}
+
+/** @internal A TypeError with Node's code for a value of the right type that makes no sense. */
 export function invalidArgValue(name: string, problem: string): TypeError {
-  return withCode(new TypeError(`The argument '${name}' ${problem}`), 'ERR_INVALID_ARG_VALUE');
+  return withCode(
+    new TypeError(clipped(`The argument '${name}' ${problem}`)),
+    'ERR_INVALID_ARG_VALUE',
+  );
 }
 
 function withCode<E extends Error>(error: E, code: AptOstreeErrorCode): E {

@@ -9,4 +9,12 @@ export {
   formatStatus,
   status,
 } from './system/status.js';
-export { type Variant, variant } from './variant.js';
+export {
+  type ByteOrderOptions,
+  type Variant,
+  variant,
+  variantFromBytes,
+  variantFromText,
+  variantToBytes,
+  variantToText,
+} from './variant.js';

@@ -4,6 +4,7 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import type { NativeErrorShape, NativeJob } from '../types/binding.js';
+import { checkFunction, checkOptions } from './checks.js';
 import {
   AbortError,
   AptError,
@@ -11,6 +12,7 @@ import {
   type AptOstreeErrorCode,
   type AptOstreeErrorOptions,
   ComposeError,
+  invalidArgType,
   OstreeError,
 } from './errors.js';
 
@@ -37,7 +39,10 @@ export async function runJob<T, P = never>(
   options: JobOptions = {},
   onProgress?: (event: P) => void,
 ): Promise<T> {
+  checkOptions(options);
   const { signal } = options;
+  checkSignal(signal);
+  if (onProgress !== undefined) checkFunction(onProgress, 'options.onProgress');
   if (signal?.aborted) throw new AbortError(signal.reason);
   // Made here, so that the stack shows who called; native rejections have none.
   const site = new Error();
@@ -67,6 +72,16 @@ export async function runJob<T, P = never>(
     throw fromNative(family, error, site, signal);
   } finally {
     signal?.removeEventListener('abort', abort);
+  }
+}
+
+/** @internal For those that listen to it without a job. */
+export function checkSignal(signal: unknown): void {
+  // Signals of other realms and of polyfills count: what is used of them is looked at.
+  const { aborted, addEventListener } = Object(signal) as Partial<AbortSignal>;
+  if (signal === undefined) return;
+  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function') {
+    throw invalidArgType('options.signal', 'an instance of AbortSignal', signal);
   }
 }
 

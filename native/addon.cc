@@ -9,15 +9,21 @@
 #include "apt/architecture.h"
 #include "apt/binding.h"
 #include "core/addon_data.h"
+#include "core/cursor.h"
 #include "core/files.h"
 #include "core/process.h"
 #include "core/syscall_filter.h"
+#include "core/variant.h"
 #include "deb/deb.h"
+#include "deb/deb_file.h"
+#include "ostree/bootconfig.h"
 #include "ostree/devino_cache.h"
 #include "ostree/features.h"
+#include "ostree/file_checksum.h"
 #include "ostree/finders.h"
 #include "ostree/kernel_args.h"
 #include "ostree/mutable_tree.h"
+#include "ostree/objects.h"
 #include "ostree/repo.h"
 #include "ostree/sign_engine.h"
 #include "ostree/summary.h"
@@ -48,17 +54,22 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitFiles(env, exports);
   InitProcess(env, exports);
   InitSyscallFilter(env, exports);
+  InitVariants(env, exports);
+  Cursor::Init(env, exports);
   Repo::Init(env, exports);
+  InitObjects(env, exports);
+  InitFileChecksum(env, exports);
   InitSignEngines(env, exports);
   InitFeatures(env, exports);
   FoundRemotes::Init(env, exports);
   InitSummary(env, exports);
   InitDeb(env, exports);
+  InitDebFile(env, exports);
   InitLayer(env, exports);
   MutableTree::Init(env, exports);
   DevinoCache::Init(env, exports);
   Sysroot::Init(env, exports);
-  InitSysrootFunctions(env, exports);
+  BootConfig::Init(env, exports);
   InitKernelArguments(env, exports);
   InitApt(env, exports);
   return exports;

@@ -53,6 +53,8 @@ export interface NativeAptContextOptions {
   architectures: string[];
   /** deb822. */
   sources: string;
+  /** The text of an apt_auth.conf(5). */
+  auth?: string;
   preferences?: string;
   recommends?: boolean;
   /** Names and values in turns. */
@@ -114,6 +116,12 @@ export interface NativeListPage {
 export interface NativeRequest {
   install?: string[];
   remove?: string[];
+  satisfy?: string[];
+  buildDepends?: string[];
+  archOnly?: boolean;
+  indepOnly?: boolean;
+  buildProfiles?: string[];
+  hostArchitecture?: string;
   purge?: boolean;
   reinstall?: boolean;
   autoremove?: boolean;
@@ -125,6 +133,8 @@ export interface NativeRequest {
   allowRemoveEssential?: boolean;
   allowDowngrade?: boolean;
   allowChangeHeld?: boolean;
+  strictPinning?: boolean;
+  order?: boolean;
 }
 
 export interface NativePlan {
@@ -144,6 +154,10 @@ export interface NativePlan {
     | 'filename'
     | 'uri'
     | 'preDepends'
+    | 'reason'
+    | 'reasonName'
+    | 'reasonArchitecture'
+    | 'reasonType'
   >;
   operations: NativeTable<'action' | 'name' | 'architecture' | 'version'>;
   downloadSize: number;
@@ -186,6 +200,7 @@ export interface NativeAptCache {
   policy(name: string, architecture?: string): NativeJob<unknown>;
   search(search: NativeSearch): NativeJob<NativeVersionRows>;
   match(pattern: string, allVersions: boolean): NativeJob<NativeVersionRows>;
+  marks(options: { recommends?: boolean }): NativeJob<NativeAptMarks>;
   solve(request: NativeRequest): NativeJob<NativePlan>;
   /** Writes EDSP. */
   scenario(request: NativeRequest, path: string): NativeJob<void>;
@@ -194,7 +209,54 @@ export interface NativeAptCache {
     packages: string[],
     progress: ((event: never) => void) | undefined,
   ): NativeJob<NativeTable<'name' | 'architecture' | 'version' | 'path' | 'sha256'>>;
+  /** One as apt-get source takes it, or all versions. The shape is in lib/apt/source_packages.ts. */
+  source(wanted: string, all: boolean): NativeJob<unknown>;
+  /** `next` is 0 after the last page. */
+  sources(after: number, limit: number): NativeJob<{ sources: unknown[]; next: number }>;
+  fetchSource(
+    wanted: string,
+    progress: ((event: never) => void) | undefined,
+  ): NativeJob<{ name: string; version: string; directory: string; files: string[] }>;
+  /** The path of a file that is the caller's. */
+  fetchChangelog(id: number, progress: ((event: never) => void) | undefined): NativeJob<string>;
   warnings(): NativeMessage[];
+  close(): void;
+}
+
+export interface NativeMarkEdit {
+  kind: string;
+  package: string;
+  purge?: boolean;
+  dependencies?: boolean;
+  auto?: boolean;
+}
+
+export interface NativeMarkCounts {
+  installs: number;
+  removals: number;
+  keeps: number;
+  broken: number;
+  downloadSize: number;
+  installSizeDelta: number;
+}
+
+export interface NativeAptMarks {
+  edit(edits: NativeMarkEdit[]): NativeJob<NativeMarkCounts>;
+  resolve(how: string): NativeJob<NativeMarkCounts>;
+  counts(): NativeJob<NativeMarkCounts>;
+  /** The shapes of these answers are in lib/apt/marks.ts. */
+  of(name: string, architecture?: string): NativeJob<unknown>;
+  unmet(): NativeJob<unknown>;
+  why(name: string, architecture?: string): NativeJob<unknown>;
+  changes(): NativeJob<
+    NativeColumns<'name' | 'architecture' | 'action' | 'installed' | 'version', 'flags'>
+  >;
+  unneeded(): NativeJob<NativeTable<'name' | 'architecture'>>;
+  plan(order: boolean): NativeJob<NativePlan>;
+  solve(request: NativeRequest): NativeJob<NativePlan>;
+  copy(): NativeJob<NativeAptMarks>;
+  /** Of the same cache. */
+  assign(source: NativeAptMarks): NativeJob<void>;
   close(): void;
 }
 
@@ -204,5 +266,7 @@ export interface NativeApt {
   };
   /** Made by AptContext.open. */
   readonly AptCache: Record<never, never>;
+  /** Made by AptCache.marks and AptMarks.copy. */
+  readonly AptMarks: Record<never, never>;
   compareVersions(a: string, b: string): number;
 }

@@ -6,6 +6,7 @@
 import type { NativeApt } from './apt.js';
 import type { NativeDeb } from './deb.js';
 import type { NativeOstree } from './ostree.js';
+import type { NativeVariantFunctions } from './variant.js';
 
 /** What asynchronous methods of the addon return. */
 export interface NativeJob<T> {
@@ -31,10 +32,12 @@ export interface NativeVersions {
   architecture: string;
 }
 
-export interface NativeBinding extends NativeApt, NativeDeb, NativeOstree {
+export interface NativeBinding extends NativeApt, NativeDeb, NativeOstree, NativeVariantFunctions {
   readonly versions: NativeVersions;
   /** A pipe of two descriptors; the caller closes both. */
   createPipe(): { read: number; write: number };
+  /** Closes an end of a pipe, which `fs` of a worker thread would remark on. */
+  closeDescriptor(fd: number): void;
   /** The seccomp program of sandboxes, as bubblewrap's --seccomp takes it. */
   syscallFilter(): Buffer;
   /** Takes an exclusive flock(2) on an open file unless somebody has one; never waits. */

@@ -33,6 +33,7 @@ export interface NativeFilledLayer {
   filled: number;
   copied: number;
   bytes: number;
+  read: string[];
 }
 
 export interface NativeMergedLayer {
@@ -44,7 +45,58 @@ export interface NativeMergedLayer {
   directories: number;
 }
 
+export interface NativeDebEntry {
+  type: 'file' | 'hardlink' | 'symlink' | 'directory' | 'character' | 'block' | 'pipe';
+  name: string;
+  /** Where `name` is not what the archive has, because that is no UTF-8. */
+  nameBytes?: Buffer;
+  mode: number;
+  uid: number;
+  gid: number;
+  user: string;
+  group: string;
+  size: number;
+  /** Seconds. */
+  mtime: number;
+  link?: string;
+  major?: number;
+  minor?: number;
+}
+
+export interface NativeDebFile {
+  extract(
+    directory: string | Buffer,
+    owners: boolean,
+  ): NativeJob<{ files: number; directories: number; links: number; bytes: number }>;
+  reader(): NativeDebCursor;
+}
+
+/** Its jobs run one after the other. */
+export interface NativeDebCursor {
+  /** Skips what was not read of the last entry; empty at the end. */
+  next(limit: number): NativeJob<NativeDebEntry[]>;
+  /** Content of the last entry of `next`; empty at its end. */
+  read(limit: number): NativeJob<Buffer>;
+  /** The archive itself, instead of `next` and `read`. */
+  readArchive(limit: number): NativeJob<Buffer>;
+  close(): void;
+}
+
+export interface NativeOpenedDeb {
+  file: NativeDebFile;
+  size: number;
+  /** `.xz`; empty for none. */
+  controlCompression: string;
+  dataCompression: string;
+  members: { name: string; mode: number; content: Buffer }[];
+}
+
 export interface NativeDeb {
+  readonly DebFile: {
+    open(path: string | Buffer): NativeJob<NativeOpenedDeb>;
+    read(bytes: Uint8Array): NativeJob<NativeOpenedDeb>;
+  };
+  readonly DebCursor: Record<never, never>;
   importDeb(
     repo: NativeRepo,
     path: string | Buffer,

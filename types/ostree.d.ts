@@ -3,6 +3,7 @@
 import type { NativeJob } from './binding.js';
 import type { NativeOstreeFunctions, NativePullProgress, NativeRepoRemotes } from './remotes.js';
 import type { NativeSysrootFunctions } from './sysroot.js';
+import type { NativeEntryBatch, NativeRepoTree, NativeTreeFunctions, NativeXattr } from './tree.js';
 
 export interface NativeTreeChecksums {
   contents: string;
@@ -18,15 +19,8 @@ export interface NativeTreeEntry {
   size: number;
   target?: string;
   checksum?: string;
-}
-
-/** Entries as columns: text columns joined by NUL, five numbers for each entry. */
-export interface NativeEntryBatch {
-  paths: string;
-  targets: string;
-  checksums: string;
-  /** type (0 file, 1 directory, 2 symlink), mode, uid, gid, size */
-  numbers: Float64Array;
+  metadataChecksum?: string;
+  xattrs?: NativeXattr[];
 }
 
 export interface NativeTransactionStats {
@@ -48,7 +42,9 @@ export interface NativeCommit {
   metadata: Record<string, unknown>;
   contents: string;
   metadataChecksum: string;
+  contentChecksum: string;
   partial: boolean;
+  partialReason?: 'incomplete' | 'fsck';
 }
 
 export interface NativeWriteCommitOptions {
@@ -59,20 +55,82 @@ export interface NativeWriteCommitOptions {
   body?: string;
   commitMetadata?: Record<string, { type: string; value: unknown }>;
   timestamp?: number;
+  bootable?: boolean;
+  keepMetadata?: string[];
 }
 
-export interface NativeWriteDirectoryOptions {
+export interface NativeObjectAttributes {
   uid?: number;
   gid?: number;
+  /** Permission bits. */
+  mode?: number;
+  xattrs?: { name: string; value: Uint8Array }[];
+}
+
+export interface NativeModeMask {
+  clear?: number;
+  set?: number;
+}
+
+export interface NativeImportOptions {
+  prefix?: string;
+  uid?: number;
+  gid?: number;
+  fileModes?: NativeModeMask;
+  directoryModes?: NativeModeMask;
+  readOnlyExecutables?: boolean;
+  statOverrides?: { path: string; mode: number; replace?: boolean }[];
   skip?: string[];
+  skipPatterns?: string[];
+  /** The listener answers questions. */
+  filter?: boolean;
   skipXattrs?: boolean;
   canonicalPermissions?: boolean;
+  generateSizes?: boolean;
+  selinuxPolicy?: string;
+  selinuxPolicyFromTree?: boolean;
+  errorOnUnlabeled?: boolean;
+  /** The rest is of writeDirectory only. */
   consume?: boolean;
   devinoCache?: NativeDevinoCache;
   devinoCanonical?: boolean;
-  /** writeArchive only */
-  createParents?: boolean;
+  scanHardlinks?: boolean;
+  /** 0: one for each processor */
+  threads?: number;
 }
+
+export interface NativeArchiveOptions extends NativeImportOptions {
+  createParents?: boolean;
+  skipDevices?: boolean;
+  usrEtc?: boolean;
+  /** From, to, from, to, ... */
+  moves?: string[];
+  pattern?: string;
+  replacement?: string;
+}
+
+export interface NativeImportResult {
+  directories: number;
+  files: number;
+  hashed: number;
+  bytes: number;
+  known: number;
+  /** Joined by NUL. */
+  unmatched: string;
+}
+
+export type NativeImportEvent =
+  | { directories: number; files: number; bytes: number }
+  | {
+      /** Joined by NUL. */
+      paths: string;
+      /** mode with the file type, uid, gid, size of each */
+      numbers: Float64Array;
+      /** skip (0 or 1), uid, gid, permission bits of each */
+      answer(values: Float64Array): void;
+    };
+
+type ImportListener = ((event: NativeImportEvent) => void) | undefined;
 
 /** Opaque. */
 export type NativeDevinoCache = object;
@@ -87,15 +145,36 @@ export interface NativeDiff {
   added: string;
 }
 
+export interface NativeFsckOptions {
+  all?: boolean;
+  unreachable?: boolean;
+  delete?: boolean;
+  addTombstones?: boolean;
+  verifyBindings?: boolean;
+  verifyBackRefs?: boolean;
+}
+
 export interface NativeFsckProgress {
+  phase: 'objects';
   done: number;
   total: number;
 }
 
 export interface NativeFsckResult {
   objects: number;
-  partialCommits: number;
-  errors: { object: string; message: string }[];
+  commits: number;
+  errorCount: number;
+  errors: {
+    kind: 'missing' | 'corrupt' | 'binding' | 'back-ref';
+    message: string;
+    object?: string;
+    ref?: string;
+    commits: string[];
+    deleted: boolean;
+  }[];
+  partial: { commit: string; reason: 'incomplete' | 'fsck' }[];
+  markedPartial: string[];
+  tombstones: string[];
 }
 
 export interface NativePruneOptions {
@@ -103,30 +182,49 @@ export interface NativePruneOptions {
   commitOnly?: boolean;
   depth?: number;
   dryRun?: boolean;
+  /** Seconds since 1970. */
+  keepYoungerThan?: number;
+  retainBranchDepth?: Readonly<Record<string, number>>;
+  onlyBranches?: string[];
+  deleteCommit?: string;
+  staticDeltasOnly?: boolean;
+  /** Lines CHECKSUM.TYPE: exactly these are kept. */
+  keep?: string;
 }
+
+export interface NativePruneProgress {
+  phase: 'commits' | 'objects';
+  done: number;
+  total?: number;
+}
+
+/** null removes a key or a group. */
+export type NativeKeyFileChanges = Record<string, Record<string, string | null> | null>;
 
 export interface NativeCheckoutOptions {
   mode?: string;
   overwrite?: string;
-  subpath?: string;
   hardlinksOnly?: boolean;
   forceCopy?: boolean;
   forceCopyZeroSized?: boolean;
   canonicalDirectories?: boolean;
   whiteouts?: boolean;
   passthroughWhiteouts?: boolean;
+  fsync?: boolean;
+  allowMissing?: boolean;
+  selinuxPolicy?: string;
+  selinuxPrefix?: string;
+  skip?: readonly string[];
   devinoCache?: NativeDevinoCache;
 }
 
 type EntryListener = ((batch: NativeEntryBatch) => void) | undefined;
 
-export interface NativeRepo extends NativeRepoRemotes {
+export interface NativeRepo extends NativeRepoRemotes, NativeRepoTree {
   close(): void;
   mode(): string;
   resolveRev(rev: string, allowMissing: boolean): NativeJob<string | null>;
-  listRefs(prefix: string | undefined): NativeJob<Record<string, string>>;
   setRef(ref: string, checksum: string | null): NativeJob<void>;
-  hasObject(type: string, checksum: string): NativeJob<boolean>;
 
   beginTransaction(): NativeJob<void>;
   commitTransaction(): NativeJob<NativeTransactionStats>;
@@ -137,29 +235,49 @@ export interface NativeRepo extends NativeRepoRemotes {
   writeDirectory(
     path: string,
     tree: NativeMutableTree,
-    options: NativeWriteDirectoryOptions,
-  ): NativeJob<void>;
-
+    options: NativeImportOptions,
+    listener: ImportListener,
+  ): NativeJob<NativeImportResult>;
+  /** From a path, or a descriptor of which the addon makes its own copy. */
   writeArchive(
-    path: string,
+    source: string | number,
     tree: NativeMutableTree,
-    options: NativeWriteDirectoryOptions,
-  ): NativeJob<void>;
+    options: NativeArchiveOptions,
+    listener: ImportListener,
+  ): NativeJob<NativeImportResult>;
+  /** From bytes, or from a descriptor of which the addon makes its own copy. */
+  writeFile(content: Uint8Array | number, attributes: NativeObjectAttributes): NativeJob<string>;
+  writeSymlink(target: string, attributes: NativeObjectAttributes): NativeJob<string>;
+  writeMetadata(type: string, bytes: Uint8Array, checksum: string | undefined): NativeJob<string>;
+  writeCommitTree(
+    rev: string,
+    subpath: string,
+    tree: NativeMutableTree,
+    options: NativeImportOptions,
+    listener: ImportListener,
+  ): NativeJob<NativeImportResult>;
 
-  list(rev: string, path: string, recursive: boolean, batch: EntryListener): NativeJob<void>;
-  stat(rev: string, path: string): NativeJob<NativeTreeEntry>;
-  readFile(rev: string, path: string): NativeJob<Buffer>;
-  loadCommit(rev: string): NativeJob<NativeCommit>;
-  checkout(rev: string, destination: string, options: NativeCheckoutOptions): NativeJob<void>;
-  diff(from: NativeDiffSide, to: NativeDiffSide): NativeJob<NativeDiff>;
-
+  /** false: somebody else holds it. */
+  tryLock(exclusive: boolean): NativeJob<boolean>;
+  unlock(exclusive: boolean): NativeJob<void>;
+  /** The same for every object of one repository. */
+  identity(): string;
+  markPartial(commit: string, partial: boolean, byFsck: boolean): NativeJob<void>;
+  /** With `delete` or `addTombstones` under the exclusive lock. */
   fsck(
-    all: boolean,
+    options: NativeFsckOptions,
     progress: ((event: NativeFsckProgress) => void) | undefined,
   ): NativeJob<NativeFsckResult>;
-  prune(options: NativePruneOptions): NativeJob<{ objects: number; pruned: number; bytes: number }>;
+  /** Under the exclusive lock; with `dryRun` any. */
+  prune(
+    options: NativePruneOptions,
+    progress: ((event: NativePruneProgress) => void) | undefined,
+  ): NativeJob<{ objects: number; pruned: number; bytes: number }>;
   getConfig(): NativeJob<Record<string, Record<string, string>>>;
-  setConfig(changes: Record<string, Record<string, string | null>>): NativeJob<void>;
+  setConfig(changes: NativeKeyFileChanges): NativeJob<void>;
+  /** The file itself. */
+  configText(): NativeJob<string>;
+  reloadConfig(): NativeJob<void>;
 }
 
 export interface NativeMutableTree {
@@ -190,7 +308,7 @@ export interface NativeDeployOptions {
   stateroot: string;
   rev: string;
   refspec?: string;
-  origin?: Record<string, Record<string, string | null>>;
+  origin?: NativeKeyFileChanges;
   kernelArguments?: string[];
   /** undefined: libostree's choice; '': none; else an id. */
   merge?: string;
@@ -215,10 +333,7 @@ export interface NativeSysroot {
   writeDeployments(ids: string[], clean: boolean): NativeJob<NativeDeployment[]>;
   setPinned(id: string, pinned: boolean): NativeJob<NativeDeployment[]>;
   setMutable(id: string, mutable: boolean): NativeJob<NativeDeployment[]>;
-  setOrigin(
-    id: string,
-    changes: Record<string, Record<string, string | null>>,
-  ): NativeJob<NativeDeployment[]>;
+  setOrigin(id: string, changes: NativeKeyFileChanges): NativeJob<NativeDeployment[]>;
   setKernelArguments(id: string, kernelArguments: string[]): NativeJob<NativeDeployment[]>;
   cleanup(): NativeJob<NativeDeployment[]>;
   /** null: nothing changed. */
@@ -228,7 +343,14 @@ export interface NativeSysroot {
   ): NativeJob<{ pending?: string; rollback?: string; merge?: string }>;
   unlockDeployment(id: string, state: string): NativeJob<NativeDeployment[]>;
   changeFinalization(id: string): NativeJob<NativeDeployment[]>;
-  setKernelArgumentsInPlace(id: string, kernelArguments: string): NativeJob<NativeDeployment[]>;
+  updatePostCopy(): NativeJob<NativeDeployment[]>;
+  kexecLoad(id: string): NativeJob<void>;
+  /** null: clear it. */
+  setSoftReboot(id: string | null, allowKernelSkew: boolean): NativeJob<NativeDeployment[]>;
+  canSoftReboot(id: string): NativeJob<boolean>;
+  setKernelArgumentsInPlace(id: string, kernelArguments: string[]): NativeJob<NativeDeployment[]>;
+  /** With libostree's own. */
+  bootArguments(id: string): NativeJob<string[]>;
   prepareCleanup(): NativeJob<void>;
   pruneRepo(options: {
     refsOnly?: boolean;
@@ -241,7 +363,10 @@ export interface NativeSysroot {
   ): NativeJob<{ changed: boolean; deployed: boolean; deployments: NativeDeployment[] }>;
 }
 
-export interface NativeOstree extends NativeOstreeFunctions, NativeSysrootFunctions {
+export interface NativeOstree
+  extends NativeOstreeFunctions,
+    NativeSysrootFunctions,
+    NativeTreeFunctions {
   readonly Sysroot: {
     open(path: string, initialize: boolean): NativeJob<NativeSysroot>;
   };

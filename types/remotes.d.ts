@@ -249,6 +249,7 @@ export interface NativeOstreeFunctions {
   readonly FoundRemotes: object;
   signEngines(): string[];
   ostreeFeatures(): {
+    compiled: string;
     version: string;
     built: string[];
     functions: Record<string, boolean>;

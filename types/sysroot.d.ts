@@ -1,12 +1,22 @@
 /** What the addon has for sysroots besides the class Sysroot (native/ostree). */
 
+import type { NativeJob } from './binding.js';
+
+export interface NativeBootConfig {
+  clone(): NativeBootConfig;
+  get(key: string): string | undefined;
+  set(key: string, value: string): void;
+  overlayInitrds(): string[];
+  setOverlayInitrds(initrds: string[]): void;
+  tries(): { left: number; done: number };
+  write(path: string): NativeJob<void>;
+}
+
 /** Part of NativeOstree. */
 export interface NativeSysrootFunctions {
-  sysrootFeatures(): {
-    changeFinalization: boolean;
-    updatePostCopy: boolean;
-    kexecLoad: boolean;
-    softReboot: boolean;
+  readonly BootConfig: {
+    create(): NativeBootConfig;
+    read(path: string): NativeJob<NativeBootConfig>;
   };
   kernelArgumentsParse(text: string): string[];
   kernelArgumentsEdit(list: readonly string[], edit: string, argument: string): string[];

@@ -16,6 +16,7 @@ void AddonData::End() {
   ostree_.Stop();
   apt_.Stop();
   sysroot_.Stop();
+  processes_.Stop();
   for (const auto& job : pending_) job->Abandon();
   pending_.clear();
   channel_.Abort();

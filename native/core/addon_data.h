@@ -28,6 +28,9 @@ class AddonData {
   Executor& apt() { return apt_; }
   // One thread for sysroots, always the same: a private mount namespace belongs to a thread.
   Executor& sysroot() { return sysroot_; }
+  // One thread for each running child process. They only wait; in a pool of workers, children that
+  // run for minutes would hold up everything else.
+  Executor& processes() { return processes_; }
 
   // Runs `call` on the JavaScript thread; from any thread. Dropped when the environment ends.
   void Post(std::function<void(Napi::Env)> call);
@@ -53,6 +56,7 @@ class AddonData {
   Executor ostree_{"ostree", 8};
   Executor apt_{"apt", 1};
   Executor sysroot_{"ostree-sysroot", 1};
+  Executor processes_{"ostree-process", 256};
 };
 
 }  // namespace apt_ostree

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "core/clip.h"
+
 namespace apt_ostree {
 
 namespace {
@@ -39,7 +41,7 @@ std::string WithoutNul(Napi::Env env, std::string text, const std::string& name)
 }  // namespace
 
 Napi::Error InvalidArgument(Napi::Env env, const std::string& code, const std::string& message) {
-  Napi::Error error = Napi::TypeError::New(env, message);
+  Napi::Error error = Napi::TypeError::New(env, Clip(message));
   error.Set("code", Napi::String::New(env, code));
   return error;
 }

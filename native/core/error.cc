@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "core/clip.h"
+
 namespace apt_ostree {
 
 namespace {
@@ -83,6 +85,14 @@ const char* ErrnoCode(int error_number) {
 
 }  // namespace
 
+std::string Clip(const std::string& message) {
+  constexpr size_t kLongest = 4096;
+  if (message.size() <= kLongest) return message;
+  size_t end = kLongest;
+  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0U) == 0x80U) --end;
+  return message.substr(0, end) + "...";
+}
+
 NativeError& NativeError::Domain(std::string domain, int native_code) {
   domain_ = std::move(domain);
   native_code_ = native_code;
@@ -105,7 +115,7 @@ NativeError& NativeError::Data(const std::string& key, std::function<Napi::Value
 }
 
 Napi::Error NativeError::ToJs(Napi::Env env) const {
-  Napi::Error error = Napi::Error::New(env, message_);
+  Napi::Error error = Napi::Error::New(env, Clip(message_));
   Napi::Object object = error.Value();
   object.Set("code", code_);
   if (!domain_.empty()) {
@@ -146,8 +156,11 @@ NativeError FromGError(GError* error, const std::string& what) {
     }
   } else if (error->domain == OSTREE_GPG_ERROR) {
     code = GpgErrorCode(error->code);
-  } else if (error->domain == G_FILE_ERROR && error->code == G_FILE_ERROR_NOENT) {
+  } else if ((error->domain == G_FILE_ERROR && error->code == G_FILE_ERROR_NOENT) ||
+             (error->domain == G_SPAWN_ERROR && error->code == G_SPAWN_ERROR_NOENT)) {
     code = "ENOENT";
+  } else if (error->domain == G_SPAWN_ERROR && error->code == G_SPAWN_ERROR_ACCES) {
+    code = "EACCES";
   }
   // g_set_error takes any bytes; a JavaScript string needs UTF-8.
   char* text = g_utf8_make_valid(error->message, -1);

@@ -10,8 +10,10 @@
 #include <linux/fs.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/addon_data.h"
 #include "core/arguments.h"
@@ -34,28 +36,64 @@ void ClearImmutable(int fd) {
   }
 }
 
-void RemoveAt(int parent, const char* name, const std::string& path, dev_t device, JobContext& job);
+// Each level holds a descriptor open. Directories nested deeper are first moved up to the top, so
+// that a tree of any depth needs only so many.
+constexpr size_t kDeepest = 100;
 
-void RemoveContents(UniqueFd fd, const std::string& path, dev_t device, JobContext& job) {
+class TreeRemover {
+ public:
+  TreeRemover(dev_t device, JobContext& job) : device_(device), job_(job) {}
+  void Remove(int parent, const char* name, const std::string& path);
+
+ private:
+  void RemoveContents(UniqueFd fd, const std::string& path);
+  bool MoveUp(int parent, const char* name);
+
+  dev_t device_;
+  JobContext& job_;
+  // Of the directories that are being emptied, the outermost first.
+  std::vector<int> open_;
+  // Since the topmost directory was last listed, and in all.
+  size_t moved_ = 0;
+  size_t moved_total_ = 0;
+};
+
+void TreeRemover::RemoveContents(UniqueFd fd, const std::string& path) {
   DirPtr directory(fdopendir(fd.get()));
   if (!directory) throw FromErrno(errno, "Reading", path);
   const int dir_fd = fd.release();
+  open_.push_back(dir_fd);
   while (true) {
     errno = 0;
     const dirent* entry = readdir(directory.get());
     if (entry == nullptr) {
       if (errno != 0) throw FromErrno(errno, "Reading", path);
+      // What was moved here from further down may not show in a listing that had begun.
+      if (moved_ > 0 && open_.size() == 1) {
+        moved_ = 0;
+        rewinddir(directory.get());
+        continue;
+      }
+      open_.pop_back();
       return;
     }
     const std::string name = entry->d_name;
     if (name == "." || name == "..") continue;
-    RemoveAt(dir_fd, name.c_str(), path + "/" + name, device, job);
+    Remove(dir_fd, name.c_str(), path + "/" + name);
   }
 }
 
-void RemoveAt(int parent, const char* name, const std::string& path, dev_t device,
-              JobContext& job) {
-  job.ThrowIfCancelled();
+bool TreeRemover::MoveUp(int parent, const char* name) {
+  if (open_.size() < kDeepest) return false;
+  // Names of no package; one that is there already belongs to an earlier removal that was killed.
+  const std::string above = ".apt-ostree-removed." + std::to_string(++moved_total_);
+  if (renameat2(parent, name, open_.front(), above.c_str(), RENAME_NOREPLACE) != 0) return false;
+  ++moved_;
+  return true;
+}
+
+void TreeRemover::Remove(int parent, const char* name, const std::string& path) {
+  job_.ThrowIfCancelled();
   if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) return;
   if (errno != EISDIR && errno != EPERM) throw FromErrno(errno, "Removing", path);
   UniqueFd fd(openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -63,9 +101,10 @@ void RemoveAt(int parent, const char* name, const std::string& path, dev_t devic
   struct stat info;
   if (fstat(fd.get(), &info) != 0) throw FromErrno(errno, "Removing", path);
   // Something is mounted here: what lies behind it is not ours.
-  if (info.st_dev != device) throw FromErrno(EXDEV, "Removing", path);
+  if (info.st_dev != device_) throw FromErrno(EXDEV, "Removing", path);
   ClearImmutable(fd.get());
-  RemoveContents(std::move(fd), path, device, job);
+  if (MoveUp(parent, name)) return;
+  RemoveContents(std::move(fd), path);
   if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT) {
     throw FromErrno(errno, "Removing", path);
   }
@@ -80,7 +119,7 @@ Napi::Value RemoveTree(const Napi::CallbackInfo& info) {
                         if (errno == ENOENT) return Undefined();
                         throw FromErrno(errno, "Removing", path);
                       }
-                      RemoveAt(AT_FDCWD, path.c_str(), path, root.st_dev, job);
+                      TreeRemover(root.st_dev, job).Remove(AT_FDCWD, path.c_str(), path);
                       return Undefined();
                     });
 }
@@ -94,6 +133,14 @@ Napi::Value CreatePipe(const Napi::CallbackInfo& info) {
   result.Set("read", ends[0]);
   result.Set("write", ends[1]);
   return result;
+}
+
+// Of a pipe's ends. In a worker thread fs.close() warns of descriptors that fs did not open.
+Napi::Value CloseDescriptor(const Napi::CallbackInfo& info) {
+  const int64_t fd = CheckedInteger(info[0], "fd", 3, 1 << 20);
+  // Whatever it returns, the descriptor is gone.
+  close(static_cast<int>(fd));
+  return info.Env().Undefined();
 }
 
 // Whether this open file could be locked. The kernel unlocks it with its last descriptor, whatever
@@ -114,6 +161,7 @@ Napi::Value TryLock(const Napi::CallbackInfo& info) {
 
 void InitFiles(Napi::Env env, Napi::Object exports) {
   exports.Set("createPipe", Napi::Function::New<CreatePipe>(env, "createPipe"));
+  exports.Set("closeDescriptor", Napi::Function::New<CloseDescriptor>(env, "closeDescriptor"));
   exports.Set("tryLock", Napi::Function::New<TryLock>(env, "tryLock"));
   exports.Set("removeTree", Napi::Function::New<RemoveTree>(env, "removeTree"));
 }

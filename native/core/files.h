@@ -5,7 +5,7 @@
 
 namespace apt_ostree {
 
-// Registers `createPipe` and `removeTree`.
+// Registers `createPipe`, `closeDescriptor`, `tryLock` and `removeTree`.
 void InitFiles(Napi::Env env, Napi::Object exports);
 
 }  // namespace apt_ostree

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,76 +18,11 @@
 #include "core/error.h"
 #include "core/gobject.h"
 #include "core/job.h"
+#include "core/spawn.h"
 
 namespace apt_ostree {
 
 namespace {
-
-// child_process.spawn forks on the JavaScript thread, which copies the page tables of the whole
-// process while the event loop waits. posix_spawn shares them until the exec, and here only a
-// native thread waits for that.
-struct Command {
-  std::string file;
-  std::vector<std::string> arguments;
-  std::vector<std::string> environment;
-  // Descriptors of the child, by number; owned here, so that the other ends see the end of file
-  // when the child's copies are gone.
-  std::vector<UniqueFd> descriptors;
-};
-
-std::vector<char*> Pointers(std::vector<std::string>& strings) {
-  std::vector<char*> pointers;
-  for (std::string& text : strings) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-class SpawnSetup {
- public:
-  SpawnSetup() {
-    posix_spawn_file_actions_init(&actions_);
-    posix_spawnattr_init(&attributes_);
-    // The thread blocks all signals and Node ignores some: a program expects neither.
-    sigset_t none, defaults;
-    sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    sigaddset(&defaults, SIGXFSZ);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    posix_spawnattr_setsigdefault(&attributes_, &defaults);
-    posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  }
-  ~SpawnSetup() {
-    posix_spawn_file_actions_destroy(&actions_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  SpawnSetup(const SpawnSetup&) = delete;
-  SpawnSetup& operator=(const SpawnSetup&) = delete;
-
-  pid_t Start(Command& command) {
-    // Through high numbers first: a source may itself have the number of another target.
-    const int base = 100;
-    int number = 0;
-    for (const UniqueFd& fd : command.descriptors) {
-      posix_spawn_file_actions_adddup2(&actions_, fd.get(), base + number++);
-    }
-    for (int target = 0; target < number; ++target) {
-      posix_spawn_file_actions_adddup2(&actions_, base + target, target);
-    }
-    // Whatever else Node or a library left open without close-on-exec stays out of the child.
-    posix_spawn_file_actions_addclosefrom_np(&actions_, number);
-    pid_t pid = 0;
-    const int failure =
-        posix_spawnp(&pid, command.file.c_str(), &actions_, &attributes_,
-                     Pointers(command.arguments).data(), Pointers(command.environment).data());
-    if (failure != 0) throw FromErrno(failure, "Starting", command.file);
-    return pid;
-  }
-
- private:
-  posix_spawn_file_actions_t actions_;
-  posix_spawnattr_t attributes_;
-};
 
 // Waits for the end of the process, and kills it when the job is cancelled.
 int WaitFor(pid_t pid, GCancellable* cancellable) {
@@ -130,9 +64,11 @@ Napi::Value RunProcess(const Napi::CallbackInfo& info) {
     command->descriptors.push_back(std::move(copy));
   }
   return Job::Start(
-      info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
+      info.Env(), AddonData::Of(info.Env()).processes(), nullptr, info.Env().Undefined(),
       [command](JobContext& job) -> ToJs {
-        const pid_t pid = SpawnSetup().Start(*command);
+        pid_t pid = 0;
+        const int failure = Spawn(*command, &pid);
+        if (failure != 0) throw FromErrno(failure, "Starting", command->file);
         command->descriptors.clear();
         const int status = WaitFor(pid, job.cancellable());
         job.ThrowIfCancelled();

@@ -1,9 +1,13 @@
 #include "core/variant.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <optional>
+#include <vector>
 
 #include "core/arguments.h"
+#include "core/values.h"
 
 namespace apt_ostree {
 
@@ -29,10 +33,22 @@ VariantPtr Unsigned64FromJs(Napi::Value value, const std::string& name) {
 
 VariantPtr FromJs(Napi::Value value, const GVariantType* type, const std::string& name);
 
+// Not those of prototypes, whoever made the object.
+Napi::Array OwnKeys(Napi::Object object) {
+  napi_value keys = nullptr;
+  const napi_status status = napi_get_all_property_names(
+      object.Env(), object, napi_key_own_only,
+      static_cast<napi_key_filter>(napi_key_enumerable | napi_key_skip_symbols),
+      napi_key_numbers_to_strings, &keys);
+  NAPI_THROW_IF_FAILED(object.Env(), status, Napi::Array());
+  return Napi::Array(object.Env(), keys);
+}
+
 VariantPtr ArrayFromJs(Napi::Value value, const GVariantType* type, const std::string& name) {
   const GVariantType* element = g_variant_type_element(type);
   Napi::Env env = value.Env();
-  if (g_variant_type_equal(element, G_VARIANT_TYPE_BYTE) && value.IsTypedArray()) {
+  if (g_variant_type_equal(element, G_VARIANT_TYPE_BYTE) && value.IsTypedArray() &&
+      value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array) {
     auto bytes = value.As<Napi::Uint8Array>();
     return VariantPtr::Sink(
         g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, bytes.Data(), bytes.ByteLength(), 1));
@@ -44,7 +60,7 @@ VariantPtr ArrayFromJs(Napi::Value value, const GVariantType* type, const std::s
       const GVariantType* key_type = g_variant_type_key(element);
       const GVariantType* value_type = g_variant_type_value(element);
       Napi::Object object = value.As<Napi::Object>();
-      Napi::Array keys = object.GetPropertyNames();
+      Napi::Array keys = OwnKeys(object);
       for (uint32_t i = 0; i < keys.Length(); ++i) {
         Napi::Value key = keys.Get(i);
         const std::string member = name + "." + key.ToString().Utf8Value();
@@ -125,6 +141,8 @@ VariantPtr FromJs(Napi::Value value, const GVariantType* type, const std::string
       return IntegerFromJs<gint32>(value, name, g_variant_new_int32);
     case 'u':
       return IntegerFromJs<guint32>(value, name, g_variant_new_uint32);
+    case 'h':
+      return IntegerFromJs<gint32>(value, name, g_variant_new_handle);
     case 'x':
       return IntegerFromJs<gint64>(value, name, g_variant_new_int64);
     case 't':
@@ -171,9 +189,88 @@ VariantPtr FromJs(Napi::Value value, const GVariantType* type, const std::string
   }
 }
 
+// Setting "__proto__" would change what the object inherits.
+void SetOwn(Napi::Object object, const char* key, Napi::Value value) {
+  if (std::strcmp(key, "__proto__") != 0) {
+    object.Set(key, value);
+    return;
+  }
+  object.DefineProperty(Napi::PropertyDescriptor::Value(
+      key, value,
+      static_cast<napi_property_attributes>(napi_writable | napi_enumerable | napi_configurable)));
+}
+
+VariantPtr Swapped(VariantPtr variant, bool swap) {
+  return swap ? VariantPtr::Take(g_variant_byteswap(variant.get())) : variant;
+}
+
+const GVariantType* CheckedType(Napi::Env env, const std::string& type) {
+  if (!g_variant_type_string_is_valid(type.c_str()) ||
+      !g_variant_type_is_definite(G_VARIANT_TYPE(type.c_str()))) {
+    throw InvalidArgumentValue(env, "type", "has no definite GVariant type: " + type);
+  }
+  return G_VARIANT_TYPE(type.c_str());
+}
+
+Napi::Value VariantToBytes(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const VariantPtr variant = Swapped(VariantFromJs(info[1], arguments.String(0, "type"), "value"),
+                                     arguments.Bool(2, "swap"));
+  const SharedBytes bytes = TakeBytes(g_variant_get_data_as_bytes(variant.get()));
+  return BytesToJs(info.Env(), bytes.get());
+}
+
+Napi::Value VariantFromBytes(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const std::string type = arguments.String(0, "type");
+  const SharedBytes bytes = CheckedBytes(info[1], "bytes");
+  const bool swap = arguments.Bool(2, "swap");
+  const bool typed = arguments.Bool(3, "typed");
+  const VariantPtr variant =
+      VariantPtr::Sink(g_variant_new_from_bytes(CheckedType(info.Env(), type), bytes.get(), FALSE));
+  // GLib reads anything, with values of its own where the bytes make no sense.
+  if (!g_variant_is_normal_form(variant.get())) {
+    throw InvalidArgumentValue(info.Env(), "bytes", "are not a GVariant of type " + type);
+  }
+  return VariantToJs(info.Env(), Swapped(variant, swap).get(), typed);
+}
+
+Napi::Value VariantToText(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const VariantPtr variant = VariantFromJs(info[1], arguments.String(0, "type"), "value");
+  const GStringPtr text(g_variant_print(variant.get(), arguments.Bool(2, "annotate")));
+  return Napi::String::New(info.Env(), text.get());
+}
+
+Napi::Value VariantFromText(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  const std::string text = arguments.String(0, "text");
+  const std::optional<std::string> type = arguments.OptionalString(1, "type");
+  GError* error = nullptr;
+  GVariant* parsed = g_variant_parse(type ? CheckedType(info.Env(), *type) : nullptr, text.c_str(),
+                                     nullptr, nullptr, &error);
+  if (parsed == nullptr) {
+    const std::string problem = error->message;
+    g_clear_error(&error);
+    throw InvalidArgumentValue(info.Env(), "text", "is not a GVariant: " + problem);
+  }
+  const VariantPtr variant = VariantPtr::Sink(parsed);
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("type", g_variant_get_type_string(variant.get()));
+  object.Set("value", VariantToJs(info.Env(), variant.get(), true));
+  return object;
+}
+
 }  // namespace
 
-Napi::Value VariantToJs(Napi::Env env, GVariant* variant) {
+void InitVariants(Napi::Env env, Napi::Object exports) {
+  exports.Set("variantToBytes", Napi::Function::New(env, VariantToBytes));
+  exports.Set("variantFromBytes", Napi::Function::New(env, VariantFromBytes));
+  exports.Set("variantToText", Napi::Function::New(env, VariantToText));
+  exports.Set("variantFromText", Napi::Function::New(env, VariantFromText));
+}
+
+Napi::Value VariantToJs(Napi::Env env, GVariant* variant, bool typed) {
   switch (g_variant_classify(variant)) {
     case G_VARIANT_CLASS_BOOLEAN:
       return Napi::Boolean::New(env, g_variant_get_boolean(variant));
@@ -204,11 +301,15 @@ Napi::Value VariantToJs(Napi::Env env, GVariant* variant) {
     }
     case G_VARIANT_CLASS_VARIANT: {
       VariantPtr inner = VariantPtr::Take(g_variant_get_variant(variant));
-      return VariantToJs(env, inner.get());
+      if (!typed) return VariantToJs(env, inner.get());
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("type", g_variant_get_type_string(inner.get()));
+      object.Set("value", VariantToJs(env, inner.get(), true));
+      return object;
     }
     case G_VARIANT_CLASS_MAYBE: {
       VariantPtr inner = VariantPtr::Take(g_variant_get_maybe(variant));
-      return inner ? VariantToJs(env, inner.get()) : env.Null();
+      return inner ? VariantToJs(env, inner.get(), typed) : env.Null();
     }
     case G_VARIANT_CLASS_ARRAY:
     case G_VARIANT_CLASS_TUPLE:
@@ -229,24 +330,21 @@ Napi::Value VariantToJs(Napi::Env env, GVariant* variant) {
       VariantPtr entry = VariantPtr::Take(g_variant_get_child_value(variant, i));
       VariantPtr key = VariantPtr::Take(g_variant_get_child_value(entry.get(), 0));
       VariantPtr value = VariantPtr::Take(g_variant_get_child_value(entry.get(), 1));
-      object.Set(g_variant_get_string(key.get(), nullptr), VariantToJs(env, value.get()));
+      SetOwn(object, g_variant_get_string(key.get(), nullptr),
+             VariantToJs(env, value.get(), typed));
     }
     return object;
   }
   Napi::Array array = Napi::Array::New(env, count);
   for (gsize i = 0; i < count; ++i) {
     VariantPtr child = VariantPtr::Take(g_variant_get_child_value(variant, i));
-    array.Set(static_cast<uint32_t>(i), VariantToJs(env, child.get()));
+    array.Set(static_cast<uint32_t>(i), VariantToJs(env, child.get(), typed));
   }
   return array;
 }
 
 VariantPtr VariantFromJs(Napi::Value value, const std::string& type, const std::string& name) {
-  if (!g_variant_type_string_is_valid(type.c_str()) ||
-      !g_variant_type_is_definite(G_VARIANT_TYPE(type.c_str()))) {
-    throw InvalidArgumentValue(value.Env(), name, "has no definite GVariant type: " + type);
-  }
-  return FromJs(value, G_VARIANT_TYPE(type.c_str()), name);
+  return FromJs(value, CheckedType(value.Env(), type), name);
 }
 
 VariantPtr VardictFromJs(Napi::Value value, const std::string& name) {

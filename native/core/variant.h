@@ -16,7 +16,8 @@
 
 namespace apt_ostree {
 
-Napi::Value VariantToJs(Napi::Env env, GVariant* variant);
+// With `typed` a `v` becomes `{type, value}`, from which it can be built again.
+Napi::Value VariantToJs(Napi::Env env, GVariant* variant, bool typed = false);
 
 // Throws a JavaScript TypeError where `value` does not fit `type`. For `v` the value must be
 // `{type, value}`, as made by `variant()` in lib/variant.ts.
@@ -24,5 +25,8 @@ VariantPtr VariantFromJs(Napi::Value value, const std::string& type, const std::
 
 // `{key: {type, value}}` -> a{sv}; undefined gives null.
 VariantPtr VardictFromJs(Napi::Value value, const std::string& name);
+
+// `variantToBytes`, `variantFromBytes`, `variantToText`, `variantFromText`
+void InitVariants(Napi::Env env, Napi::Object exports);
 
 }  // namespace apt_ostree

@@ -1,5 +1,12 @@
 import type { NativeFoundRemotes, NativeRepoRemotes } from '../../types/remotes.js';
-import { checkArray, checkChecksum, checkString, checkStrings } from '../checks.js';
+import {
+  checkArray,
+  checkBoolean,
+  checkChecksum,
+  checkOptions,
+  checkString,
+  checkStrings,
+} from '../checks.js';
 import { invalidArgType } from '../errors.js';
 import { type JobOptions, runJob } from '../job.js';
 import { type CollectionRef, type PullOptions, type PullProgress, pullOptions } from './pull.js';
@@ -53,6 +60,8 @@ const handles = new WeakMap<readonly FoundRemote[], NativeFoundRemotes>();
 /**
  * Refs that belong to a collection: known worldwide by its id, so that they can come from any
  * repository that has them.
+ *
+ * @throws `ERR_CLOSED` by every method, once the repository is closed.
  */
 export class Collections {
   readonly #native: NativeRepoRemotes;
@@ -67,7 +76,12 @@ export class Collections {
     return (await runJob('ostree', () => this.#native.getCollectionId(), options)) ?? undefined;
   }
 
-  /** Sets it for good; null removes it. @see `ostree_repo_set_collection_id` */
+  /**
+   * Sets it for good; null removes it.
+   *
+   * @throws `ERR_BUSY` inside a transaction of this object.
+   * @see `ostree_repo_write_config`
+   */
   async setId(id: string | null, options?: JobOptions): Promise<void> {
     if (id !== null) checkString(id, 'id');
     await runJob('ostree', () => this.#native.setCollectionId(id), options);
@@ -86,7 +100,9 @@ export class Collections {
       excludeRemotes?: boolean;
     } = {},
   ): Promise<CollectionRefEntry[]> {
+    checkOptions(options);
     const { collectionId, excludeRemotes = false } = options;
+    checkBoolean(excludeRemotes, 'options.excludeRemotes');
     if (collectionId !== undefined) checkString(collectionId, 'options.collectionId');
     return runJob(
       'ostree',
@@ -126,19 +142,21 @@ export class Collections {
    * Looks for remotes that have refs of collections, best first. Only signed summaries and commits
    * count. No network but that of the remotes is searched.
    *
+   * @throws `ERR_INVALID_ARG_VALUE` without refs, or without a place to look.
    * @see `ostree_repo_find_remotes_async`
    */
   async findRemotes(
     refs: readonly CollectionRef[],
     options: FindRemotesOptions = {},
   ): Promise<readonly FoundRemote[]> {
+    checkOptions(options);
     checkArray(refs, 'refs');
     const wanted = refs.map((ref, index) => checkCollectionRef(ref, `refs[${index}]`));
     const { signal: _signal, config = true, mount = true, uris, ...native } = options;
     const finders = {
       config,
       mount,
-      ...(uris && { uris: checkStrings(uris, 'options.uris') }),
+      ...(uris !== undefined && { uris: checkStrings(uris, 'options.uris') }),
     };
     const { remotes, handle } = await runJob(
       'ostree',
@@ -170,6 +188,7 @@ export class Collections {
     found: readonly FoundRemote[],
     options: PullFromRemotesOptions = {},
   ): Promise<PullProgress> {
+    checkOptions(options);
     const handle = handles.get(found);
     if (!handle) throw invalidArgType('found', 'a result of findRemotes', found);
     const native = pullOptions(options);

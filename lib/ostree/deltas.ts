@@ -1,7 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { NativeDelta, NativeRepoRemotes } from '../../types/remotes.js';
-import { checkChecksum, checkOneOf, checkPath, type PathLike } from '../checks.js';
+import { checkChecksum, checkOneOf, checkOptions, checkPath, type PathLike } from '../checks.js';
 import { OstreeError } from '../errors.js';
 import { type JobOptions, runJob } from '../job.js';
 import { type Signer, toSigner, toVerifier, type Verifier } from './signatures.js';
@@ -65,6 +65,8 @@ export interface Delta extends DeltaName {
  * Static deltas: files that lead from one commit to another in a few large downloads. libostree
  * trusts much of what is in them, so apply only those whose source you trust or whose signature
  * was verified.
+ *
+ * @throws `ERR_CLOSED` by every method, once the repository is closed.
  */
 export class Deltas {
   readonly #native: NativeRepoRemotes;
@@ -83,6 +85,7 @@ export class Deltas {
    * @see `ostree_repo_static_delta_generate`
    */
   async generate(to: string, options: GenerateDeltaOptions = {}): Promise<void> {
+    checkOptions(options);
     checkChecksum(to, 'to');
     const { signal: _signal, from, file, signer, ...rest } = options;
     if (from !== undefined) checkChecksum(from, 'options.from');
@@ -92,7 +95,7 @@ export class Deltas {
     const native = {
       ...rest,
       ...(file !== undefined && { file: checkPath(file, 'options.file') }),
-      ...(signer && { signer: toSigner(signer) }),
+      ...(signer !== undefined && { signer: toSigner(signer) }),
     };
     await runJob('ostree', () => this.#native.deltaGenerate(from, to, native), options);
   }
@@ -118,12 +121,18 @@ export class Deltas {
    * @see `ostree_repo_static_delta_reindex`
    */
   async reindex(options: JobOptions & { to?: string } = {}): Promise<void> {
+    checkOptions(options);
     const { to } = options;
     if (to !== undefined) checkChecksum(to, 'options.to');
     await runJob('ostree', () => this.#native.deltaReindex(to), options);
   }
 
-  /** The head of a delta of the repository or of a file or directory. @throws `ENOENT`; `ERR_INVALID_ARG_VALUE` for what is no delta. */
+  /**
+   * The head of a delta of the repository or of a file or directory.
+   *
+   * @throws `ENOENT`; `ERR_INVALID_ARG_VALUE` for what is no delta.
+   * @see ostree-static-delta(1)
+   */
   async show(delta: DeltaName | PathLike, options?: JobOptions): Promise<Delta> {
     const file = this.#locate(delta);
     const native = await runJob('ostree', () => this.#native.deltaShow(file), options);
@@ -147,11 +156,12 @@ export class Deltas {
       verifier?: Verifier;
     } = {},
   ): Promise<string> {
+    checkOptions(options);
     const file = checkPath(source, 'source');
     const { skipValidation, verifier } = options;
     const native = {
       ...(skipValidation !== undefined && { skipValidation }),
-      ...(verifier && { verifier: toVerifier(verifier) }),
+      ...(verifier !== undefined && { verifier: toVerifier(verifier) }),
     };
     return runJob('ostree', () => this.#native.deltaApply(file, native), options);
   }
@@ -174,8 +184,15 @@ export class Deltas {
     return runJob('ostree', () => this.#native.deltaVerify(file, native), options);
   }
 
-  /** Removes a delta of the repository, and from the index if there is one. @throws `ENOENT`. */
+  /**
+   * Removes a delta of the repository, and from the index if there is one.
+   *
+   * @throws `ENOENT`.
+   * @see `ostree_repo_static_delta_reindex`
+   */
   async remove(delta: DeltaName, options?: JobOptions): Promise<void> {
+    // Never a path: what is there would be removed.
+    checkOptions(delta, 'delta');
     const directory = this.#locate(delta);
     const indexes = await this.listIndexes(options);
     try {

@@ -1,10 +1,15 @@
 import type { NativeDeployment } from '../../types/ostree.js';
-
-/** Groups of a key file, such as an origin: group, key, value. */
-export type KeyFile = Record<string, Record<string, string>>;
-
-/** Changes of a key file; null removes a key. Everything not named stays. */
-export type KeyFileChanges = Record<string, Record<string, string | null>>;
+import {
+  aBoolean,
+  aNumber,
+  arrayOf,
+  aString,
+  objectOf,
+  oneOf,
+  optional,
+  recordOf,
+} from '../shapes.js';
+import type { KeyFile } from './key_file.js';
 
 /** One deployment of a sysroot, as it was when last read; frozen. */
 export interface Deployment {
@@ -54,3 +59,23 @@ export function toDeployments(native: readonly NativeDeployment[]): readonly Dep
     }),
   );
 }
+
+/** @internal Of one that a caller handed in. */
+export const checkDeployment = objectOf({
+  index: aNumber,
+  id: aString,
+  stateroot: aString,
+  checksum: aString,
+  serial: aNumber,
+  bootChecksum: aString,
+  bootSerial: aNumber,
+  refspec: optional(aString),
+  origin: recordOf(recordOf(aString)),
+  kernelArguments: arrayOf(aString),
+  pinned: aBoolean,
+  staged: aBoolean,
+  booted: aBoolean,
+  unlocked: oneOf('none', 'development', 'hotfix', 'transient'),
+  path: aString,
+  version: optional(aString),
+});

@@ -1,5 +1,6 @@
 import type { NativeDevinoCache } from '../../types/ostree.js';
 import { binding } from '../binding.js';
+import { invalidArgType } from '../errors.js';
 import { callNative } from '../job.js';
 
 /**
@@ -14,6 +15,10 @@ export class DevinoCache {
 
   /** @internal */
   static native(cache: DevinoCache | undefined): NativeDevinoCache | undefined {
-    return cache === undefined ? undefined : cache.#native;
+    if (cache === undefined || cache === null) return undefined;
+    if (typeof cache !== 'object' || !(#native in cache)) {
+      throw invalidArgType('options.devinoCache', 'an instance of DevinoCache', cache);
+    }
+    return cache.#native;
   }
 }

@@ -1,6 +1,7 @@
 import { binding } from '../binding.js';
 import { checkPath, checkString, checkStrings, type PathLike } from '../checks.js';
 import { callNative } from '../job.js';
+import { checkIterable } from '../shapes.js';
 
 type Edit =
   | 'append'
@@ -22,6 +23,7 @@ type Edit =
  * // 'root=LABEL=root quiet console=ttyS0'
  * ```
  *
+ * @throws `ERR_INVALID_ARG_VALUE` for what is no single line.
  * @see `OstreeKernelArgs`
  */
 export class KernelArguments implements Iterable<string> {
@@ -42,8 +44,9 @@ export class KernelArguments implements Iterable<string> {
     return new KernelArguments(callNative('ostree', () => binding().kernelArgumentsParse(text)));
   }
 
-  /** Of single arguments, none by default. @see `ostree_kernel_args_append_argv` */
+  /** Of single arguments, none by default. @see `ostree_kernel_args_append` */
   static from(list: Iterable<string> = []): KernelArguments {
+    checkIterable(list, 'list');
     return new KernelArguments([]).append(...list);
   }
 
@@ -51,6 +54,7 @@ export class KernelArguments implements Iterable<string> {
    * Of the running kernel, without `BOOT_IMAGE=` and `initrd=`, which boot loaders add. Quoted
    * values stay whole. Reads `/proc/cmdline`.
    *
+   * @throws as {@link appendProcCmdline}.
    * @see `ostree_kernel_args_append_proc_cmdline`
    */
   static fromProcCmdline(): KernelArguments {
@@ -89,7 +93,7 @@ export class KernelArguments implements Iterable<string> {
    * With the arguments of the running kernel at the end; see {@link fromProcCmdline}.
    *
    * @param path Another file to read. @default '/proc/cmdline'
-   * @throws The errno of the failed read.
+   * @throws `ENOENT`, `EACCES` and what else a read fails with.
    * @see `ostree_kernel_args_append_proc_cmdline`
    */
   appendProcCmdline(path: PathLike = '/proc/cmdline'): KernelArguments {

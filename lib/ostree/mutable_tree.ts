@@ -1,6 +1,7 @@
 import type { NativeMutableTree } from '../../types/ostree.js';
 import { binding } from '../binding.js';
-import { checkArray, checkChecksum, checkString } from '../checks.js';
+import { checkArray, checkChecksum, checkOptions, checkString } from '../checks.js';
+import { invalidArgType } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
 import { Repo } from './repo.js';
 import { collectEntries, type TreeEntry } from './tree_entry.js';
@@ -39,6 +40,7 @@ export type TreeEdit =
  *
  * Operations on one tree run one after the other.
  *
+ * @throws `ERR_CLOSED` by every method, once the tree is closed.
  * @see `OstreeMutableTree`
  */
 export class MutableTree implements Disposable {
@@ -48,7 +50,13 @@ export class MutableTree implements Disposable {
     this.#native = native;
   }
 
-  /** An empty tree. Its root is owned by root with mode 0o755 unless an edit says otherwise. */
+  /**
+   * An empty tree. Its root is owned by root with mode 0o755 unless an edit says otherwise.
+   * Synchronous.
+   *
+   * @throws nothing.
+   * @see `ostree_mutable_tree_new`
+   */
   static create(): MutableTree {
     return new MutableTree(callNative('ostree', () => binding().MutableTree.create()));
   }
@@ -57,7 +65,7 @@ export class MutableTree implements Disposable {
    * The tree of a commit.
    *
    * @throws `ENOENT` where the commit or its root is missing.
-   * @see `ostree_mutable_tree_new_from_commit`
+   * @see `ostree_mutable_tree_new_from_checksum`
    */
   static async fromCommit(repo: Repo, rev: string, options?: JobOptions): Promise<MutableTree> {
     checkString(rev, 'rev');
@@ -80,6 +88,7 @@ export class MutableTree implements Disposable {
     root: { contents: string; metadata: string },
     options?: JobOptions,
   ): Promise<MutableTree> {
+    checkOptions(root, 'root');
     checkChecksum(root.contents, 'root.contents');
     checkChecksum(root.metadata, 'root.metadata');
     const native = await runJob(
@@ -92,6 +101,9 @@ export class MutableTree implements Disposable {
 
   /** @internal For the classes that hand a tree to native code. */
   static native(tree: MutableTree): NativeMutableTree {
+    if (typeof tree !== 'object' || tree === null || !(#native in tree)) {
+      throw invalidArgType('tree', 'an instance of MutableTree', tree);
+    }
     return tree.#native;
   }
 
@@ -101,6 +113,8 @@ export class MutableTree implements Disposable {
    *
    * @throws `ERR_INVALID_STATE` outside a transaction; `ENOENT`, `ENOTDIR`, `EISDIR`, `EEXIST`,
    * `EINVAL` (a move below itself) with `path`; `ERR_INVALID_ARG_VALUE` for names like `..`.
+   * @see `ostree_mutable_tree_replace_file`, `ostree_mutable_tree_ensure_dir`,
+   * `ostree_mutable_tree_remove`
    */
   async apply(repo: Repo, edits: readonly TreeEdit[], options?: JobOptions): Promise<void> {
     checkArray(edits, 'edits');
@@ -112,12 +126,14 @@ export class MutableTree implements Disposable {
    * followed by what is below it. A path that is a file lists itself.
    *
    * @throws `ENOENT`, `ENOTDIR`.
+   * @see `ostree_mutable_tree_get_files`, `ostree_mutable_tree_get_subdirs`
    */
   async list(
     repo: Repo,
     path = '/',
     options: JobOptions & { recursive?: boolean } = {},
   ): Promise<TreeEntry[]> {
+    checkOptions(options);
     checkString(path, 'path');
     return collectEntries(
       (listener) =>
@@ -129,7 +145,7 @@ export class MutableTree implements Disposable {
   /**
    * Gives the memory and the repository up, which a tree of a commit otherwise keeps open until it
    * is collected. Work that has begun goes on; whatever comes later rejects with `ERR_CLOSED`.
-   * Closing twice is fine.
+   * Closing twice is fine. Synchronous.
    */
   close(): void {
     this.#native.close();

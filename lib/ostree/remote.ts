@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import type { NativeRemoteValue, NativeRepoRemotes } from '../../types/remotes.js';
 import {
   checkArray,
   checkBytes,
+  checkOptions,
   checkPath,
   checkString,
   checkStrings,
@@ -10,6 +10,7 @@ import {
 } from '../checks.js';
 import { invalidArgType, invalidArgValue } from '../errors.js';
 import { type JobOptions, runJob } from '../job.js';
+import { readRegularFile } from '../read-file.js';
 import type { CollectionRefEntry } from './collections.js';
 import type { PullOptions } from './pull.js';
 import { type GpgSignature, toGpgSignatures } from './signatures.js';
@@ -126,6 +127,8 @@ const kSettings: Record<Exclude<keyof Remote, 'name'>, [key: string, type: Optio
 /**
  * The remotes of a repository. Changes and reads of one repository object run one after the other,
  * and not beside a pull of it.
+ *
+ * @throws `ERR_CLOSED` by every method, once the repository is closed.
  */
 export class Remotes {
   readonly #native: NativeRepoRemotes;
@@ -148,10 +151,12 @@ export class Remotes {
    * @see `ostree_repo_remote_change`
    */
   async add(name: string, url: string, options: AddRemoteOptions = {}): Promise<boolean> {
+    checkOptions(options);
     checkString(name, 'name');
     checkString(url, 'url');
     if (url === '') throw invalidArgValue('url', 'must not be empty');
     const { signal: _signal, existing = 'refuse', ...settings } = options;
+    checkString(existing, 'options.existing');
     const change = { refuse: 'add', keep: 'add-if-not-exists', replace: 'replace' }[existing];
     if (change === undefined) {
       throw invalidArgValue('options.existing', "must be one of 'refuse', 'keep', 'replace'");
@@ -171,6 +176,7 @@ export class Remotes {
     name: string,
     options: JobOptions & { missing?: 'refuse' | 'ignore' } = {},
   ): Promise<boolean> {
+    checkOptions(options);
     checkString(name, 'name');
     const change = options.missing === 'ignore' ? 'delete-if-exists' : 'delete';
     return runJob(
@@ -209,7 +215,12 @@ export class Remotes {
     return { name, ...Object.fromEntries(found) };
   }
 
-  /** One option as the file has it, or undefined. @see `ostree_repo_get_remote_option` */
+  /**
+   * One option as the file has it, or undefined.
+   *
+   * @throws `ENOENT` for an unknown remote.
+   * @see `ostree_repo_get_remote_option`
+   */
   async getOption(name: string, option: string, options?: JobOptions): Promise<string | undefined> {
     checkString(name, 'name');
     checkString(option, 'option');
@@ -224,6 +235,7 @@ export class Remotes {
   /**
    * What pulls from it check with GPG, with libostree's defaults.
    *
+   * @throws `ENOENT` for an unknown remote.
    * @see `ostree_repo_remote_get_gpg_verify`, `ostree_repo_remote_get_gpg_verify_summary`
    */
   async gpgVerification(
@@ -248,11 +260,12 @@ export class Remotes {
     keys: PathLike | Uint8Array | readonly (PathLike | Uint8Array)[],
     options: JobOptions & { keyIds?: readonly string[] } = {},
   ): Promise<number> {
+    checkOptions(options);
     checkString(name, 'name');
     const keyIds = options.keyIds && checkStrings(options.keyIds, 'options.keyIds');
     const parts = await Promise.all(
       (Array.isArray(keys) ? keys : [keys]).map((key: unknown) =>
-        key instanceof Uint8Array ? key : readFile(checkPath(key, 'keys'), options),
+        key instanceof Uint8Array ? key : readRegularFile(checkPath(key, 'keys'), options),
       ),
     );
     // One at a time where that is possible: armoured and binary keys cannot be joined.
@@ -271,12 +284,14 @@ export class Remotes {
   /**
    * The keys that signatures of a remote are checked with; without a name, the system's.
    *
+   * @throws `ENOENT` for an unknown remote.
    * @see `ostree_repo_remote_get_gpg_keys`
    */
   async keys(
     name?: string,
     options: JobOptions & { keyIds?: readonly string[] } = {},
   ): Promise<GpgKey[]> {
+    checkOptions(options);
     if (name !== undefined) checkString(name, 'name');
     const keyIds = options.keyIds && checkStrings(options.keyIds, 'options.keyIds');
     const keys = await runJob('ostree', () => this.#native.remoteGpgKeys(name, keyIds), options);
@@ -302,6 +317,7 @@ export class Remotes {
     name: string,
     options: FetchSummaryOptions = {},
   ): Promise<FetchedSummary | undefined> {
+    checkOptions(options);
     checkString(name, 'name');
     const { signal: _signal, ...native } = options;
     const { summary: bytes, signatures: signatureBytes } = await runJob(
@@ -348,7 +364,12 @@ export class Remotes {
     return runJob('ostree', () => this.#native.remoteListRefs(name), options);
   }
 
-  /** The refs of collections that a remote offers. @see `ostree_repo_remote_list_collection_refs` */
+  /**
+   * The refs of collections that a remote offers.
+   *
+   * @throws `ENOENT` for an unknown remote.
+   * @see `ostree_repo_remote_list_collection_refs`
+   */
   async listCollectionRefs(name: string, options?: JobOptions): Promise<CollectionRefEntry[]> {
     checkString(name, 'name');
     return runJob('ostree', () => this.#native.remoteListCollectionRefs(name), options);
@@ -364,6 +385,7 @@ function toVerify(text: string): boolean | string[] {
 
 function toEntries(settings: RemoteSettings): [string, NativeRemoteValue][] {
   const { other = {}, ...known } = settings;
+  checkOptions(other, 'options.other');
   const entries: [string, unknown][] = Object.entries(known)
     .filter(([, value]) => value !== undefined)
     .map(([member, value]) => {

@@ -1,26 +1,61 @@
+import type { Readable, Writable } from 'node:stream';
 import type { NativeRepo } from '../../types/ostree.js';
 import { binding } from '../binding.js';
 import {
   checkChecksum,
   checkFunction,
   checkOneOf,
+  checkOptions,
   checkPath,
   checkString,
   type PathLike,
 } from '../checks.js';
-import { AbortError, invalidArgType } from '../errors.js';
+import { invalidArgType } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
+import { checkIterable } from '../shapes.js';
 import type { Variant } from '../variant.js';
+import {
+  type CheckoutOptions,
+  type CheckoutSource,
+  type ComposefsOptions,
+  checkOut,
+  checkOutComposefs,
+} from './checkout.js';
 import { Collections } from './collections.js';
+import { type Commit, type LogOptions, loadCommit, readLog } from './commit.js';
+import { RepoConfig } from './config.js';
+import { CursorStream, type ReadStreamOptions } from './cursor.js';
 import { Deltas } from './deltas.js';
-import type { KeyFile, KeyFileChanges } from './deployment.js';
-import { DevinoCache } from './devino_cache.js';
+import { type Diff, type DiffOptions, type DiffSide, diffTrees } from './diff.js';
+import { type ExportOptions, exportArchive } from './export.js';
+import type { KeyFile, KeyFileChanges } from './key_file.js';
+import type { LockOptions, RepoLock, RepoLockType } from './lock.js';
+import {
+  type FsckOptions,
+  type FsckResult,
+  Maintenance,
+  type PartialCommit,
+  type PruneOptions,
+  type PruneResult,
+} from './maintenance.js';
+import type { ObjectType } from './object_name.js';
+import { Objects } from './objects.js';
 import { type PullOptions, type PullProgress, pullOptions } from './pull.js';
+import { type ListRefsOptions, listRefs, setAlias, setRef } from './refs.js';
 import { Remotes } from './remote.js';
+import { runTransaction } from './run_transaction.js';
 import { Signatures, type Verdict } from './signatures.js';
 import { RepoSummary } from './summary.js';
-import { Transaction, type TransactionStats } from './transaction.js';
-import { collectEntries, type TreeEntry } from './tree_entry.js';
+import type { Transaction, TransactionStats } from './transaction.js';
+import {
+  type EntryOptions,
+  type ListOptions,
+  type TreeEntry,
+  type WalkOptions,
+  walkTree,
+} from './tree_entry.js';
+
+import { type CommitResult, type CommitTreesOptions, writeCommit } from './write_commit.js';
 
 /** How a repository stores objects (`ostree_repo_mode_from_string`, ostree.repo-config(5)). */
 export type RepoMode = 'bare' | 'bare-user' | 'bare-user-only' | 'archive' | 'bare-split-xattrs';
@@ -33,102 +68,15 @@ const kModes: readonly RepoMode[] = [
   'bare-split-xattrs',
 ];
 
-/** The kinds of objects in a repository. */
-export type ObjectType = 'commit' | 'file' | 'dirtree' | 'dirmeta';
-
-const kObjectTypes: readonly ObjectType[] = ['commit', 'file', 'dirtree', 'dirmeta'];
-
-/** A commit, read. */
-export interface Commit {
-  readonly checksum: string;
-  /** Checksum of the parent commit. */
-  readonly parent?: string;
-  readonly subject: string;
-  readonly body: string;
-  readonly timestamp: Date;
-  /** GVariants as JavaScript values: 64-bit integers as bigint, bytes as Buffer. */
-  readonly metadata: Record<string, unknown>;
-  /** The dirtree object of the root directory. */
-  readonly contents: string;
-  /** The dirmeta object of the root directory. */
-  readonly metadataChecksum: string;
-  /** Objects may be missing: an interrupted pull, or one of metadata only. */
-  readonly partial: boolean;
-}
-
-export interface CheckoutOptions extends JobOptions {
-  /** `user` leaves owners, set-id bits and extended attributes out. @default 'none' */
-  mode?: 'none' | 'user';
-  /**
-   * What to do with a destination that exists: `none` refuses, `union-files` replaces files,
-   * `add-files` keeps them, `union-identical` refuses different ones (needs `hardlinksOnly`).
-   * @default 'none'
-   */
-  overwrite?: 'none' | 'union-files' | 'add-files' | 'union-identical';
-  /** A directory or file of the commit to check out instead of all. */
-  subpath?: string;
-  /** Fail rather than copy where a file cannot be linked to its object. */
-  hardlinksOnly?: boolean;
-  /** Copy every file, so that changing one in place cannot damage the repository. */
-  forceCopy?: boolean;
-  /** Copy empty files rather than link them. */
-  forceCopyZeroSized?: boolean;
-  /** Directories get mode 0755, as in `bare-user-only`. */
-  canonicalDirectories?: boolean;
-  /** Files named `.wh.NAME` remove NAME, as in container layers. */
-  whiteouts?: boolean;
-  /** Files named `.ostree-wh.NAME` become overlayfs whiteouts. */
-  passthroughWhiteouts?: boolean;
-  /** Filled with what is checked out, for a later import of the directory. */
-  devinoCache?: DevinoCache;
-}
-
-/** One side of a {@link Repo.diff}: a revision, or a directory on disk. */
-export type DiffSide = string | { directory: PathLike };
-
-/** Paths that differ, absolute within the trees. */
-export interface Diff {
-  /** Files with other content, owner, mode or kind; directories with other metadata. */
-  modified: string[];
-  /** Gone; a directory stands for all below it. */
-  removed: string[];
-  /** New; of a directory everything below it too. */
-  added: string[];
-}
-
-export interface FsckOptions extends JobOptions {
-  /** Check every stored object, not only those that commits reach. */
-  all?: boolean;
-  /** Called now and then with the number of objects checked. */
-  onProgress?: (progress: { done: number; total: number }) => void;
-}
-
-export interface FsckResult {
-  /** How many objects were checked. */
-  objects: number;
-  /** Commits that say of themselves that objects are missing; these were not checked. */
-  partialCommits: number;
-  errors: {
-    /** `CHECKSUM.TYPE` */
-    object: string;
-    message: string;
-  }[];
-}
-
-export interface PruneOptions extends JobOptions {
-  /** Keep only what refs reach; otherwise every commit keeps its tree. */
-  refsOnly?: boolean;
-  /** Remove only commit objects. */
-  commitOnly?: boolean;
-  /** With `refsOnly`: how many parents of each ref to keep; -1 for all. @default -1 */
-  depth?: number;
-  /** Only count. */
-  dryRun?: boolean;
-}
-
-/** An OSTree repository, opened. Close it, or use `await using`. */
+/**
+ * An OSTree repository, opened. Close it, or use `await using`.
+ *
+ * @throws `ERR_CLOSED` by every method, once the repository is closed.
+ * @see `OstreeRepo`, docs/guide-ostree.md
+ */
 export class Repo {
   readonly #native: NativeRepo;
+  readonly #maintenance: Maintenance;
   /** Absolute path of the repository. */
   readonly path: string;
   /** Where commits come from. */
@@ -141,6 +89,10 @@ export class Repo {
   readonly deltas: Deltas;
   /** Refs that are known worldwide. */
   readonly collections: Collections;
+  /** Single objects: list, load, delete; which of them commits need. */
+  readonly objects: Objects;
+  /** The configuration file. */
+  readonly config: RepoConfig;
 
   private constructor(native: NativeRepo, path: string) {
     this.#native = native;
@@ -150,6 +102,9 @@ export class Repo {
     this.summary = new RepoSummary(native, path);
     this.deltas = new Deltas(native, path);
     this.collections = new Collections(native);
+    this.objects = new Objects(native);
+    this.config = new RepoConfig(native);
+    this.#maintenance = new Maintenance(native, path);
   }
 
   /**
@@ -180,6 +135,9 @@ export class Repo {
 
   /** @internal For the classes that hand a repository to native code. */
   static native(repo: Repo): NativeRepo {
+    if (typeof repo !== 'object' || repo === null || !(#native in repo)) {
+      throw invalidArgType('repo', 'an instance of Repo', repo);
+    }
     return repo.#native;
   }
 
@@ -188,7 +146,7 @@ export class Repo {
     return new Repo(native, path);
   }
 
-  /** Drops the handle; running operations finish first, later calls throw `ERR_CLOSED`. */
+  /** Drops the handle after running operations; closing twice is fine. Synchronous. */
   close(): void {
     callNative('ostree', () => this.#native.close());
   }
@@ -208,7 +166,7 @@ export class Repo {
     return (await runJob('ostree', () => this.#native.resolveRev(rev, false), options)) as string;
   }
 
-  /** The checksum behind a revision, or undefined where it does not exist. */
+  /** As {@link resolveRev}, undefined where it does not exist. @see `ostree_repo_resolve_rev` */
   async tryResolveRev(rev: string, options?: JobOptions): Promise<string | undefined> {
     checkString(rev, 'rev');
     return (await runJob('ostree', () => this.#native.resolveRev(rev, true), options)) ?? undefined;
@@ -220,15 +178,13 @@ export class Repo {
   }
 
   /**
-   * Refs and their commits, those of remotes as `remote:ref`. With `prefix` only the ref of that
-   * name and those below it, by their whole names.
+   * Refs and their commits, those of remotes as `remote:ref`, each by its whole name.
    *
+   * @throws `ERR_INVALID_ARG_VALUE` for a `prefix` that no ref can have.
    * @see `ostree_repo_list_refs_ext`
    */
-  async listRefs(options: JobOptions & { prefix?: string } = {}): Promise<Record<string, string>> {
-    const { prefix } = options;
-    if (prefix !== undefined) checkString(prefix, 'options.prefix');
-    return runJob('ostree', () => this.#native.listRefs(prefix), options);
+  async listRefs(options?: ListRefsOptions): Promise<Record<string, string>> {
+    return listRefs(this.#native, options);
   }
 
   /**
@@ -238,16 +194,38 @@ export class Repo {
    * @see `ostree_repo_set_ref_immediate`
    */
   async setRef(ref: string, checksum: string | null, options?: JobOptions): Promise<void> {
-    checkString(ref, 'ref');
-    if (checksum !== null) checkChecksum(checksum, 'checksum');
-    await runJob('ostree', () => this.#native.setRef(ref, checksum), options);
+    return setRef(this.#native, ref, checksum, options);
   }
 
-  /** @see `ostree_repo_has_object` */
+  /**
+   * Makes a ref that stands for another, wherever that will point; `null` removes it.
+   *
+   * @throws `ENOENT` where the other ref does not exist.
+   * @see `ostree_repo_set_alias_ref_immediate`
+   * @example
+   * await repo.setAlias('os/current', 'os/stable');
+   */
+  async setAlias(alias: string, target: string | null, options?: JobOptions): Promise<void> {
+    return setAlias(this.#native, alias, target, options);
+  }
+
+  /** Whether an object is stored; the same as {@link Objects.has}. @see `ostree_repo_has_object` */
   async hasObject(type: ObjectType, checksum: string, options?: JobOptions): Promise<boolean> {
-    checkOneOf(type, kObjectTypes, 'type');
-    checkChecksum(checksum, 'checksum');
-    return runJob('ostree', () => this.#native.hasObject(type, checksum), options);
+    return this.objects.has(type, checksum, options);
+  }
+
+  /**
+   * Makes a commit of directories, archives and other commits, and moves a ref to it, in a
+   * transaction of its own: all that `ostree commit` does, with the same checksum.
+   *
+   * @throws `ENOENT`, `ERR_BUSY` while a transaction of this object is open; what imports throw.
+   * @see `ostree_repo_write_commit_with_time`
+   * @example
+   * const trees = [{ directory: `${directory}/tree`, prefix: '/usr', owner: { uid: 0, gid: 0 } }];
+   * const { checksum } = await repo.commit({ ref: 'os/mine', base: 'os/stable', trees });
+   */
+  async commit(options: CommitTreesOptions): Promise<CommitResult> {
+    return writeCommit(this, options);
   }
 
   /**
@@ -256,29 +234,17 @@ export class Repo {
    * the repository once more for a second one beside it. What a dropped transaction wrote is not
    * visible, but stays in the repository's `tmp`, where the next transaction takes it up.
    *
-   * @throws `ERR_BUSY` while another transaction of this object is open.
+   * @throws `ERR_BUSY` while another transaction of this object is open; `EDEADLK` where the caller
+   * holds the exclusive lock through another object.
    * @see `ostree_repo_prepare_transaction`, `ostree_repo_commit_transaction`
    */
   async transaction<T>(
     write: (transaction: Transaction) => Promise<T> | T,
     options: JobOptions = {},
   ): Promise<{ result: T; stats: TransactionStats }> {
+    checkOptions(options);
     checkFunction(write, 'write');
-    await runJob('ostree', () => this.#native.beginTransaction(), options);
-    const transaction = new Transaction(this.#native);
-    let result: T;
-    try {
-      result = await write(transaction);
-      if (options.signal?.aborted) throw new AbortError(options.signal.reason);
-    } catch (error) {
-      Transaction.end(transaction);
-      await runJob('ostree', () => this.#native.abortTransaction());
-      throw error;
-    }
-    Transaction.end(transaction);
-    // Once under way it runs to its end: it takes little time, and refs must not move halfway.
-    const stats = await runJob('ostree', () => this.#native.commitTransaction());
-    return { result, stats };
+    return runTransaction(this.#native, this.#maintenance, write, options);
   }
 
   /**
@@ -286,31 +252,49 @@ export class Repo {
    * directory is followed by what is below it. A path that is a file lists itself.
    *
    * @throws `ENOENT`, `ENOTDIR`.
+   * @see `ostree_repo_load_variant`, ostree-ls(1)
    */
-  async list(
-    rev: string,
-    path = '/',
-    options: JobOptions & { recursive?: boolean } = {},
-  ): Promise<TreeEntry[]> {
-    checkString(rev, 'rev');
-    checkString(path, 'path');
-    return collectEntries(
-      (listener) => this.#native.list(rev, path, options.recursive ?? false, listener),
-      options,
-    );
+  async list(rev: string, path = '/', options: ListOptions = {}): Promise<TreeEntry[]> {
+    checkOptions(options);
+    const { recursive = false } = options;
+    const entries: TreeEntry[] = [];
+    const tree = walkTree(this.#native, rev, { ...options, path, recursive });
+    for await (const entry of tree) entries.push(entry);
+    return entries;
   }
 
-  /** One entry of a commit; symbolic links are not followed. @throws `ENOENT`, `ENOTDIR`. */
-  async stat(rev: string, path: string, options?: JobOptions): Promise<TreeEntry> {
+  /**
+   * Every entry of a tree, in the order of {@link list}, read as the caller goes on: even of the
+   * largest tree few entries are in memory at a time.
+   *
+   * @throws `ENOENT`, `ENOTDIR`; `ERR_CLOSED` once the repository is closed.
+   * @see `ostree_repo_load_variant`
+   * @example
+   * for await (const { path, mode } of repo.walk('os/stable')) if (mode & 0o4000) console.log(path);
+   */
+  walk(rev: string, options: WalkOptions = {}): AsyncGenerator<TreeEntry, void, undefined> {
+    return walkTree(this.#native, rev, options);
+  }
+
+  /**
+   * One entry of a commit; symbolic links are not followed.
+   *
+   * @throws `ENOENT`, `ENOTDIR`.
+   * @see `ostree_repo_load_file`
+   */
+  async stat(rev: string, path: string, options: EntryOptions = {}): Promise<TreeEntry> {
+    checkOptions(options);
     checkString(rev, 'rev');
     checkString(path, 'path');
-    return runJob('ostree', () => this.#native.stat(rev, path), options);
+    const { xattrs = false } = options;
+    return runJob('ostree', () => this.#native.stat(rev, path, xattrs), options);
   }
 
   /**
    * The content of a file of a commit.
    *
-   * @throws `ENOENT`, `ENOTDIR`, `EISDIR`, `ELOOP` (a symbolic link; they are not followed).
+   * @throws `ENOENT`, `ENOTDIR`, `EISDIR`, `ELOOP` (a symbolic link; they are not followed),
+   * `EFBIG` from 2 GiB on.
    * @see `ostree_repo_load_file`
    */
   async readFile(rev: string, path: string, options?: JobOptions): Promise<Buffer> {
@@ -319,33 +303,72 @@ export class Repo {
     return runJob('ostree', () => this.#native.readFile(rev, path), options);
   }
 
+  /**
+   * The content of a file of a commit, read as the stream is; `start` and `end` as in
+   * `fs.createReadStream`, both included. Destroying the stream, or the signal, stops the reading
+   * and closes the file before `close` is emitted.
+   *
+   * @throws on the stream what {@link readFile} throws.
+   * @see `ostree_repo_load_file`
+   */
+  createReadStream(rev: string, path: string, options: ReadStreamOptions = {}): Readable {
+    checkOptions(options);
+    checkString(rev, 'rev');
+    checkString(path, 'path');
+    const { start, end } = options;
+    return new CursorStream(() => this.#native.openFile(rev, path, { start, end }), options);
+  }
+
+  /**
+   * Writes a commit as a tar archive: to a file, which is replaced; to a stream, which is ended; or
+   * to an open descriptor, which is left open. After a failure a part may have been written.
+   *
+   * @throws `ENOENT`, `ENOTDIR`, what writing fails with.
+   * @see `ostree_repo_export_tree_to_archive`
+   * @example
+   * await repo.exportArchive('os/stable', `${directory}/usr.tar`, { subpath: 'usr' });
+   */
+  async exportArchive(
+    rev: string,
+    target: PathLike | Writable | number,
+    options?: ExportOptions,
+  ): Promise<void> {
+    return exportArchive(this.#native, rev, target, options);
+  }
+
   /** Reads a commit. @throws `ENOENT`. @see `ostree_repo_load_commit` */
   async loadCommit(rev: string, options?: JobOptions): Promise<Commit> {
-    checkString(rev, 'rev');
-    const commit = await runJob('ostree', () => this.#native.loadCommit(rev), options);
-    return { ...commit, timestamp: new Date(commit.timestamp * 1000) };
+    return loadCommit(this.#native, rev, options);
   }
 
   /**
    * Writes the files of a commit into a directory, linked to their objects where the mode of the
-   * repository allows that. Linked files must be replaced, never changed in place.
+   * repository allows that. Linked files must be replaced, never changed in place. Several sources
+   * go into the same directory one after the other; `overwrite` says who wins.
    *
    * @throws `ENOENT`, `EEXIST`; `ERR_INVALID_ARG_VALUE` for options that contradict each other.
    * @see `ostree_repo_checkout_at`
    */
-  async checkout(rev: string, destination: PathLike, options: CheckoutOptions = {}): Promise<void> {
-    checkString(rev, 'rev');
-    const absolute = checkPath(destination, 'destination');
-    const { signal: _signal, devinoCache, ...native } = options;
-    await runJob(
-      'ostree',
-      () =>
-        this.#native.checkout(rev, absolute, {
-          ...native,
-          devinoCache: DevinoCache.native(devinoCache),
-        }),
-      options,
-    );
+  async checkout(
+    source: string | readonly CheckoutSource[],
+    destination: PathLike,
+    options?: CheckoutOptions,
+  ): Promise<void> {
+    return checkOut(this.#native, source, destination, options);
+  }
+
+  /**
+   * Writes the metadata of a commit as a composefs image, to be mounted over the repository.
+   *
+   * @throws `ENOENT`; `ERR_OSTREE_NOT_SUPPORTED` before libostree 2024.7 or without composefs.
+   * @see `ostree_repo_checkout_composefs`
+   */
+  async checkoutComposefs(
+    rev: string,
+    destination: PathLike,
+    options?: ComposefsOptions,
+  ): Promise<void> {
+    return checkOutComposefs(this.#native, rev, destination, options);
   }
 
   /**
@@ -353,61 +376,117 @@ export class Repo {
    * their checksums alone, which is quick; a directory has to be read.
    *
    * @throws `ENOENT`.
-   * @see `ostree_diff_dirs`
+   * @see `ostree_diff_dirs_with_options`
    */
-  async diff(from: DiffSide, to: DiffSide, options?: JobOptions): Promise<Diff> {
-    const [a, b] = [checkSide(from, 'from'), checkSide(to, 'to')];
-    const diff = await runJob('ostree', () => this.#native.diff(a, b), options);
-    const paths = (text: string) => (text === '' ? [] : text.split('\0'));
-    return {
-      modified: paths(diff.modified),
-      removed: paths(diff.removed),
-      added: paths(diff.added),
-    };
+  async diff(from: DiffSide, to: DiffSide, options?: DiffOptions): Promise<Diff> {
+    return diffTrees(this.#native, from, to, options);
   }
 
   /**
    * A commit and its parents, newest first, as far back as the repository has them.
    *
    * @throws `ENOENT` where `rev` does not exist.
+   * @see `ostree_repo_load_commit`, ostree-log(1)
    */
-  async *log(rev: string, options?: JobOptions): AsyncGenerator<Commit, void, undefined> {
-    let commit = await this.loadCommit(rev, options);
-    while (true) {
-      yield commit;
-      const { parent } = commit;
-      if (parent === undefined || !(await this.hasObject('commit', parent, options))) return;
-      commit = await this.loadCommit(parent, options);
-    }
+  log(rev: string, options?: LogOptions): AsyncGenerator<Commit, void, undefined> {
+    checkString(rev, 'rev');
+    return readLog(this.#native, rev, options);
   }
 
   /**
-   * Reads objects again and compares them with their checksums. Damage is in the result, not
-   * thrown.
+   * Waits for the lock of the repository and takes it. Transactions hold the shared one, pruning
+   * the exclusive one; reading takes none. It keeps out other objects and processes, and other
+   * holders of a lock of this object, but not what else this object does. Every `await` until it
+   * can be had is abortable.
    *
-   * @see `ostree_repo_fsck_object`
+   * Other calls of this object count on it until it is released, as libostree's stack of locks has
+   * it: {@link prune} works under the exclusive one.
+   *
+   * @throws `ERR_OSTREE_LOCKED` when `timeout` passed; `EDEADLK` at once where it would wait for
+   * this object itself, or inside {@link withLock} or {@link transaction} for the caller; `ERR_BUSY` for the exclusive one while
+   * a transaction of this object is open.
+   * @see `ostree_repo_lock_push`, `ostree_repo_lock_pop`
+   */
+  async lock(type: RepoLockType, options: LockOptions = {}): Promise<RepoLock> {
+    checkOneOf(type, ['shared', 'exclusive'], 'type');
+    return this.#maintenance.bareLock(type, options);
+  }
+
+  /**
+   * Runs a function with the lock of the repository, as {@link lock} takes it. Inside, the same
+   * lock is there already, for calls of this object and for `withLock` itself.
+   *
+   * @throws as {@link lock}, and what the function throws.
+   * @see {@link lock}
+   */
+  async withLock<T>(
+    type: RepoLockType,
+    options: LockOptions,
+    run: () => Promise<T> | T,
+  ): Promise<T> {
+    checkOneOf(type, ['shared', 'exclusive'], 'type');
+    checkFunction(run, 'run');
+    return this.#maintenance.withLock(type, options, run);
+  }
+
+  /**
+   * Reads objects again, on all processors, and compares them with their checksums; checks refs
+   * and commits. Damage is in the result, not thrown. Commits that lack objects are marked as
+   * partial, if the repository can be written. Holds the shared lock, with `delete` or
+   * `addTombstones` the exclusive one.
+   *
+   * @throws `ERR_OSTREE_LOCKED` after waiting for the lock; `ERR_BUSY` where it is to change
+   * something inside a transaction of this object.
+   * @see `ostree_repo_fsck_object`, ostree-fsck(1)
    */
   async fsck(options: FsckOptions = {}): Promise<FsckResult> {
-    return runJob<FsckResult, { done: number; total: number }>(
-      'ostree',
-      (progress) => this.#native.fsck(options.all ?? false, progress),
-      options,
-      options.onProgress,
-    );
+    return this.#maintenance.fsck(options);
   }
 
   /**
-   * Removes objects that nothing reaches.
+   * Marks a commit as one whose objects may be missing, or not any more.
    *
-   * @returns `bytes` freed, or with `dryRun` what would be.
-   * @throws `ERR_BUSY` inside a transaction of this object; `ERR_OSTREE_LOCKED` while others write.
-   * @see `ostree_repo_prune`
+   * @throws `ENOENT`.
+   * @see `ostree_repo_mark_commit_partial_reason`
    */
-  async prune(
-    options: PruneOptions = {},
-  ): Promise<{ objects: number; pruned: number; bytes: number }> {
-    const { signal: _signal, ...native } = options;
-    return runJob('ostree', () => this.#native.prune(native), options);
+  async markCommitPartial(
+    commit: string,
+    partial = true,
+    options: JobOptions & {
+      /** @default 'incomplete' */
+      reason?: PartialCommit['reason'];
+    } = {},
+  ): Promise<void> {
+    await this.#maintenance.markPartial(commit, partial, options);
+  }
+
+  /**
+   * Removes objects that nothing reaches, under the exclusive lock. Commits go first: an aborted
+   * prune leaves objects that nothing needs, for the next one.
+   *
+   * @throws `ERR_BUSY` inside a transaction of this object; `EDEADLK` inside one of another object;
+   * `ERR_OSTREE_LOCKED` after waiting for others (`core.lock-timeout-secs`, unless `timeout` says
+   * how long); `ERR_INVALID_STATE` for a `deleteCommit` that a ref names, `ENOENT` for a missing
+   * one.
+   * @see `ostree_repo_prune_from_reachable`, `ostree_repo_prune_static_deltas`, ostree-prune(1)
+   */
+  async prune(options: PruneOptions = {}): Promise<PruneResult> {
+    return this.#maintenance.prune(options);
+  }
+
+  /**
+   * Removes all objects but these, which are named `CHECKSUM.TYPE`. What they need has to be among
+   * them.
+   *
+   * @throws as {@link prune}; `ERR_INVALID_ARG_VALUE` for something else than the name of an object.
+   * @see `ostree_repo_prune_from_reachable`
+   */
+  async pruneFromReachable(
+    keep: Iterable<string>,
+    options: LockOptions & Pick<PruneOptions, 'commitOnly' | 'dryRun' | 'onProgress'> = {},
+  ): Promise<PruneResult> {
+    checkIterable(keep, 'keep');
+    return this.#maintenance.prune(options, keep);
   }
 
   /**
@@ -422,8 +501,10 @@ export class Repo {
    * @see `ostree_repo_pull_with_options`
    */
   async pull(remote: string, options: PullOptions = {}): Promise<PullProgress> {
+    checkOptions(options);
     checkString(remote, 'remote');
     const native = pullOptions(options);
+    this.#maintenance.refuseDeadlock('shared');
     return runJob<PullProgress, PullProgress>(
       'ostree',
       (progress) => this.#native.pull(remote, native, progress),
@@ -441,8 +522,10 @@ export class Repo {
    * @see `ostree_repo_pull_with_options`
    */
   async pullLocal(source: PathLike, options: PullOptions = {}): Promise<PullProgress> {
+    checkOptions(options);
     const absolute = checkPath(source, 'source');
     const native = pullOptions(options);
+    this.#maintenance.refuseDeadlock('shared');
     return runJob<PullProgress, PullProgress>(
       'ostree',
       (progress) => this.#native.pullLocal(absolute, native, progress),
@@ -468,6 +551,7 @@ export class Repo {
       sign?: boolean;
     },
   ): Promise<Verdict> {
+    checkOptions(options);
     checkString(rev, 'rev');
     checkString(options?.remote, 'options.remote');
     const { remote, gpg = true, sign = true } = options;
@@ -505,29 +589,17 @@ export class Repo {
     options?: JobOptions,
   ): Promise<void> {
     checkChecksum(commit, 'commit');
+    if (metadata !== null) checkOptions(metadata, 'metadata');
     await runJob('ostree', () => this.#native.writeDetachedMetadata(commit, metadata), options);
   }
 
-  /** The configuration file. @see `ostree_repo_copy_config`, ostree.repo-config(5) */
+  /** The whole configuration; the same as {@link RepoConfig.read}. @see {@link RepoConfig.read} */
   async readConfig(options?: JobOptions): Promise<KeyFile> {
-    return runJob('ostree', () => this.#native.getConfig(), options);
+    return this.config.read(options);
   }
 
-  /**
-   * Changes the configuration file; keys not named stay. Let no other operation of this object run
-   * meanwhile.
-   *
-   * @see `ostree_repo_write_config`
-   */
+  /** Changes it. @throws as {@link RepoConfig.write}. @see {@link RepoConfig.write} */
   async writeConfig(changes: KeyFileChanges, options?: JobOptions): Promise<void> {
-    await runJob('ostree', () => this.#native.setConfig(changes), options);
+    await this.config.write(changes, options);
   }
-}
-
-function checkSide(side: DiffSide, name: string): string | { directory: string } {
-  if (typeof side === 'string') return side;
-  if (typeof side !== 'object' || side === null) {
-    throw invalidArgType(name, 'of type string or an object with a directory', side);
-  }
-  return { directory: checkPath(side.directory, `${name}.directory`) };
 }

@@ -9,6 +9,7 @@ import { binding } from '../binding.js';
 import {
   checkBytes,
   checkChecksum,
+  checkOptions,
   checkPath,
   checkString,
   checkStrings,
@@ -86,15 +87,20 @@ export interface Verdict {
 
 /**
  * The signature engines that work here, without GPG. Debian's libostree has none but `dummy`, which
- * works only with `OSTREE_DUMMY_SIGN_ENABLED` in the environment.
+ * works only with `OSTREE_DUMMY_SIGN_ENABLED` in the environment. Synchronous.
  *
+ * @throws nothing.
  * @see `ostree_sign_get_all`
  */
 export function signEngines(): string[] {
   return callNative('ostree', () => binding().signEngines());
 }
 
-/** Signatures of commits and of other data. Signing changes a commit's detached metadata. */
+/**
+ * Signatures of commits and of other data. Signing changes a commit's detached metadata.
+ *
+ * @throws `ERR_CLOSED` by every method, once the repository is closed.
+ */
 export class Signatures {
   readonly #native: NativeRepoRemotes;
 
@@ -128,6 +134,8 @@ export class Signatures {
    * Removes the GPG signatures of these keys, named by fingerprint or the end of one.
    *
    * @returns how many went.
+   * @throws `ENOENT` for an unknown commit.
+   * @see `ostree_repo_write_commit_detached_metadata`
    */
   async removeGpg(commit: string, keys: readonly string[], options?: JobOptions): Promise<number> {
     checkChecksum(commit, 'commit');
@@ -152,7 +160,12 @@ export class Signatures {
     return toGpgSignatures(found);
   }
 
-  /** Detached signatures, one for each key. @see `ostree_repo_gpg_sign_data` */
+  /**
+   * Detached signatures, one for each key.
+   *
+   * @throws `ERR_INVALID_ARG_VALUE` for a key that is not in `home`.
+   * @see `ostree_repo_gpg_sign_data`
+   */
   async signDataGpg(data: Uint8Array, signer: GpgSigner, options?: JobOptions): Promise<Buffer[]> {
     checkBytes(data, 'data');
     const keys = checkStrings(signer?.keys, 'signer.keys');
@@ -160,7 +173,12 @@ export class Signatures {
     return runJob('ostree', () => this.#native.gpgSignData(data, keys, home), options);
   }
 
-  /** What detached signatures of data are worth. @see `ostree_repo_gpg_verify_data` */
+  /**
+   * What detached signatures of data are worth.
+   *
+   * @throws `ENOENT` for an unknown remote; `ERR_OSTREE_FAILED` for what is no signature.
+   * @see `ostree_repo_gpg_verify_data`
+   */
   async verifyDataGpg(
     data: Uint8Array,
     signatures: Uint8Array,
@@ -202,7 +220,12 @@ export class Signatures {
     return runJob('ostree', () => this.#native.signVerifyCommit(commit, native), options);
   }
 
-  /** Removes the signatures of these keys; gives how many went. @throws `ERR_OSTREE_NOT_SUPPORTED`. */
+  /**
+   * Removes the signatures of these keys; gives how many went.
+   *
+   * @throws `ERR_OSTREE_NOT_SUPPORTED`.
+   * @see `ostree_repo_write_commit_detached_metadata`
+   */
   async remove(commit: string, verifier: Verifier, options?: JobOptions): Promise<number> {
     checkChecksum(commit, 'commit');
     const native = toVerifier(verifier);
@@ -230,7 +253,9 @@ export function toVerifier(verifier: Verifier): NativeVerifier {
   const { engine, publicKeys, keysFile, keysDirectory } = verifier;
   return {
     engine,
-    ...(publicKeys && { publicKeys: checkStrings(publicKeys, 'verifier.publicKeys') }),
+    ...(publicKeys !== undefined && {
+      publicKeys: checkStrings(publicKeys, 'verifier.publicKeys'),
+    }),
     ...(keysFile !== undefined && { keysFile: checkPath(keysFile, 'verifier.keysFile') }),
     ...(keysDirectory !== undefined && {
       keysDirectory: checkPath(keysDirectory, 'verifier.keysDirectory'),
@@ -239,6 +264,7 @@ export function toVerifier(verifier: Verifier): NativeVerifier {
 }
 
 function toKeyring(options: GpgKeyring): NativeKeyring {
+  checkOptions(options);
   const { remote, keyringDirectory, keyring } = options;
   if (remote !== undefined) checkString(remote, 'options.remote');
   return {

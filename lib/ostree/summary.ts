@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { NativeRefColumns, NativeRepoRemotes, NativeSummary } from '../../types/remotes.js';
 import { binding } from '../binding.js';
-import { checkBytes, checkStrings } from '../checks.js';
-import { type JobOptions, runJob } from '../job.js';
+import { checkBytes, checkOptions, checkStrings } from '../checks.js';
+import { checkSignal, type JobOptions, runJob } from '../job.js';
 import type { Variant } from '../variant.js';
 import { type GpgSigner, gpgHome, type Signer, toSigner } from './signatures.js';
 
@@ -36,13 +36,18 @@ export interface Summary {
  * Reads a summary. Nothing is trusted: a signature has to be checked by itself.
  *
  * @throws `ERR_INVALID_ARG_VALUE` for anything that is no summary.
+ * @see `ostree_repo_regenerate_summary`, which writes them
  */
 export async function parseSummary(bytes: Uint8Array, options?: JobOptions): Promise<Summary> {
   checkBytes(bytes, 'bytes');
   return toSummary(await runJob('ostree', () => binding().parseSummary(bytes), options));
 }
 
-/** The summary that a repository offers to those who pull from it. */
+/**
+ * The summary that a repository offers to those who pull from it.
+ *
+ * @throws `ERR_CLOSED` by every method, once the repository is closed.
+ */
 export class RepoSummary {
   readonly #native: NativeRepoRemotes;
   readonly #path: string;
@@ -65,6 +70,7 @@ export class RepoSummary {
       metadata?: Record<string, Variant>;
     } = {},
   ): Promise<void> {
+    checkOptions(options);
     await runJob('ostree', () => this.#native.summaryRegenerate(options.metadata), options);
   }
 
@@ -82,11 +88,12 @@ export class RepoSummary {
       signer?: Signer;
     } = {},
   ): Promise<void> {
+    checkOptions(options);
     const { metadata, gpg, signer } = options;
     const native = {
       ...(gpg && { gpgKeys: checkStrings(gpg.keys, 'options.gpg.keys') }),
       ...(gpg?.home !== undefined && { gpgHome: gpgHome(gpg.home) }),
-      ...(signer && { signer: toSigner(signer) }),
+      ...(signer !== undefined && { signer: toSigner(signer) }),
     };
     await runJob('ostree', () => this.#native.regenerateMetadata(metadata, native), options);
   }
@@ -104,13 +111,22 @@ export class RepoSummary {
     await runJob('ostree', () => this.#native.summarySign(native), options);
   }
 
-  /** The summary as it is now, or undefined where there is none. */
+  /**
+   * The summary as it is now, or undefined where there is none.
+   *
+   * @throws `ERR_INVALID_ARG_VALUE` where the file is no summary.
+   * @see {@link parseSummary}
+   */
   async read(options?: JobOptions): Promise<Summary | undefined> {
+    if (options !== undefined) {
+      checkOptions(options);
+      checkSignal(options.signal);
+    }
     const bytes = await this.readBytes();
     return bytes && parseSummary(bytes, options);
   }
 
-  /** The bytes of the file, or undefined where there is none. */
+  /** The bytes of the file, or undefined where there is none. @see ostree-summary(1) */
   async readBytes(): Promise<Buffer | undefined> {
     try {
       return await readFile(path.join(this.#path, 'summary'));

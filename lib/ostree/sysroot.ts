@@ -1,98 +1,27 @@
-import { mkdir } from 'node:fs/promises';
-import { setTimeout } from 'node:timers/promises';
-import type { NativeSysroot } from '../../types/ostree.js';
+import { chmod, mkdir } from 'node:fs/promises';
 import { binding } from '../binding.js';
 import {
   checkArray,
   checkOneOf,
+  checkOptions,
   checkPath,
   checkString,
   checkStrings,
   type PathLike,
 } from '../checks.js';
-import { AbortError, invalidArgValue, OstreeError } from '../errors.js';
+import { invalidArgValue, OstreeError } from '../errors.js';
+import { makeDirectories } from '../files.js';
 import { type JobOptions, runJob } from '../job.js';
-import { type Deployment, type KeyFileChanges, toDeployments } from './deployment.js';
+import { checkIterable } from '../shapes.js';
+import { type DeployOptions, editKernelArguments } from './deploy_options.js';
+import { type Deployment, toDeployments } from './deployment.js';
+import type { Diff } from './diff.js';
 import { KernelArguments } from './kernel_arguments.js';
-import { type Diff, Repo } from './repo.js';
+import type { KeyFileChanges } from './key_file.js';
+import type { LockOptions } from './lock.js';
+import { Repo } from './repo.js';
+import { SysrootHandle } from './sysroot_handle.js';
 import type { UpgradeOptions } from './upgrade_options.js';
-
-export interface LockOptions extends JobOptions {
-  /** Milliseconds to wait while somebody else holds the lock. @default no limit */
-  timeout?: number;
-}
-
-export interface DeployOptions extends JobOptions {
-  /** The stateroot to deploy into. */
-  stateroot: string;
-  /** Commit, ref or other revision. */
-  rev: string;
-  /** What the origin file names as the source of updates. */
-  refspec?: string;
-  /** More groups and keys of the origin file. */
-  origin?: KeyFileChanges;
-  /** All kernel arguments. @default those of the deployment merged with */
-  kernelArguments?: readonly string[];
-  /**
-   * The deployment whose changed /etc and kernel arguments are taken over: an id, `none`, or `auto`
-   * for the booted one or else the newest of the stateroot. @default 'auto'
-   */
-  mergeDeployment?: string;
-  /** Keep all other deployments on the boot list. By default the booted and the merged one stay. */
-  retain?: boolean;
-  /** Keep those newer than the booted one. */
-  retainPending?: boolean;
-  /** Keep those older than the booted one. */
-  retainRollback?: boolean;
-  /** Put it behind the booted or merged deployment. */
-  notAsDefault?: boolean;
-  /**
-   * Changes of the kernel arguments, as the `--karg` options of `ostree admin deploy`; not together
-   * with {@link kernelArguments}.
-   */
-  kernelArgumentEdits?: KernelArgumentEdits;
-  /** Checksums of initrds that {@link Sysroot.stageOverlayInitrd} took in. */
-  overlayInitrds?: readonly string[];
-  /** Let the system's shutdown finish the deployment; `ERR_INVALID_STATE` unless booted from here. */
-  stage?: boolean;
-  /** With `stage`: do not finish it until the lock file in /run/ostree is removed. */
-  lockFinalization?: boolean;
-}
-
-/** How the kernel arguments of a new deployment are made. */
-export interface KernelArgumentEdits {
-  /** What to start from: those of the merge deployment, of the running kernel, or none. @default 'merge' */
-  base?: 'merge' | 'proc-cmdline' | 'none';
-  /** Given one value each, first. @see {@link KernelArguments.set} */
-  set?: readonly string[];
-  /** Added, second. */
-  append?: readonly string[];
-  /** Removed, last; a missing one fails. */
-  delete?: readonly string[];
-}
-
-/** A sysroot's exclusive lock, held until {@link release} or the end of an `await using` block. */
-export class SysrootLock {
-  #release: (() => Promise<void>) | undefined;
-
-  /** @internal */
-  constructor(release: () => Promise<void>) {
-    this.#release = release;
-  }
-
-  /** Lets the lock go; more than once is harmless. */
-  async release(): Promise<void> {
-    const release = this.#release;
-    this.#release = undefined;
-    await release?.();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.release();
-  }
-}
-
-const kPollMilliseconds = 100;
 
 /**
  * A system root with its deployments: `/` of a booted system, or any directory.
@@ -101,28 +30,31 @@ const kPollMilliseconds = 100;
  * with the lock comes a fresh look at the disk. Work on one sysroot is done one call after the
  * other. Writing the boot list freezes the file system of /boot for an instant.
  *
- * @see `OstreeSysroot`
+ * @throws `ERR_CLOSED` by every method, once the sysroot is closed; `ERR_OSTREE_LOCKED` by those
+ * that change something, when `timeout` passed.
+ * @see `OstreeSysroot`, docs/guide-sysroot.md
  */
-export class Sysroot {
-  readonly #native: NativeSysroot;
-  readonly #path: string;
-  #deployments: readonly Deployment[] = [];
-  #locked = false;
-
-  private constructor(native: NativeSysroot, path: string) {
-    this.#native = native;
-    this.#path = path;
-  }
-
+export class Sysroot extends SysrootHandle {
   /**
    * Makes the directory a sysroot, if it is none yet, and loads it: `boot` and `ostree` inside, as
    * `ostree admin init-fs --modern` makes them.
    *
+   * @throws `ENOENT`, `EACCES`, `EROFS` and what else making directories fails with.
    * @see `ostree_sysroot_ensure_initialized`
    */
-  static async initialize(path: PathLike, options?: JobOptions): Promise<Sysroot> {
+  static async initialize(
+    path: PathLike,
+    options: JobOptions & {
+      /** `traditional` adds `dev`, `home`, `proc`, `run`, `sys`, `root` and `tmp`. @default 'modern' */
+      layout?: 'modern' | 'traditional';
+    } = {},
+  ): Promise<Sysroot> {
     const absolute = checkPath(path, 'path');
-    await mkdir(absolute, { recursive: true });
+    checkOptions(options);
+    const { layout = 'modern' } = options;
+    checkOneOf(layout, ['modern', 'traditional'], 'options.layout');
+    await makeDirectories(absolute);
+    if (layout === 'traditional') await makeTopDirectories(absolute);
     return Sysroot.#open(absolute, true, options);
   }
 
@@ -130,7 +62,7 @@ export class Sysroot {
    * Loads an existing sysroot.
    *
    * @throws `ERR_OSTREE_NOT_A_SYSROOT` where there is none.
-   * @see `ostree_sysroot_load`
+   * @see `ostree_sysroot_load_if_changed`
    */
   static async load(path: PathLike, options?: JobOptions): Promise<Sysroot> {
     return Sysroot.#open(checkPath(path, 'path'), false, options);
@@ -143,90 +75,21 @@ export class Sysroot {
     return sysroot;
   }
 
-  /** Absolute path of the sysroot. */
-  get path(): string {
-    return this.#path;
-  }
-
-  /** In boot order, as last read: by load, reload, a lock or a change made here. */
-  get deployments(): readonly Deployment[] {
-    return this.#deployments;
-  }
-
-  /** The deployment that runs now, if this is the running system. */
-  get booted(): Deployment | undefined {
-    return this.#deployments.find((deployment) => deployment.booted);
-  }
-
-  /** Reads the deployments again. @see `ostree_sysroot_load_if_changed` */
-  async reload(options?: JobOptions): Promise<readonly Deployment[]> {
-    this.#deployments = toDeployments(await runJob('ostree', () => this.#native.load(), options));
-    return this.#deployments;
-  }
-
   /**
    * Opens the repository of the sysroot; the caller closes it.
    *
-   * @see `ostree_repo_new_for_sysroot_path`
+   * @throws `ENOENT` where the sysroot has none.
+   * @see `ostree_repo_new`, `ostree_repo_new_for_sysroot_path`
    */
   async repo(options?: JobOptions): Promise<Repo> {
-    const native = await runJob('ostree', () => this.#native.repo(), options);
-    return Repo.wrap(native, `${this.#path === '/' ? '' : this.#path}/ostree/repo`);
-  }
-
-  /**
-   * Waits for the exclusive lock of the sysroot and takes it.
-   *
-   * @throws `ERR_OSTREE_LOCKED` when `timeout` passed.
-   * @see `ostree_sysroot_try_lock`
-   */
-  async lock(options: LockOptions = {}): Promise<SysrootLock> {
-    const { signal, timeout = Number.POSITIVE_INFINITY } = options;
-    const started = performance.now();
-    while (true) {
-      const deployments = await runJob('ostree', () => this.#native.tryLock(), options);
-      if (deployments !== null) {
-        this.#deployments = toDeployments(deployments);
-        break;
-      }
-      const left = timeout - (performance.now() - started);
-      if (left <= 0) {
-        throw new OstreeError('ERR_OSTREE_LOCKED', `The sysroot ${this.#path} is locked`, {
-          path: this.#path,
-        });
-      }
-      try {
-        await setTimeout(Math.min(left, kPollMilliseconds), undefined, { signal });
-      } catch {
-        throw new AbortError(signal?.reason);
-      }
-    }
-    this.#locked = true;
-    return new SysrootLock(async () => {
-      this.#locked = false;
-      await runJob('ostree', () => this.#native.unlock());
-    });
-  }
-
-  /** With the lock, which is taken for the call if nobody here holds it. */
-  async #change<T>(options: LockOptions | undefined, change: () => Promise<T>): Promise<T> {
-    if (this.#locked) return change();
-    const lock = await this.lock(options);
-    try {
-      return await change();
-    } finally {
-      await lock.release();
-    }
+    const native = await runJob('ostree', () => this.native.repo(), options);
+    return Repo.wrap(native, `${this.path === '/' ? '' : this.path}/ostree/repo`);
   }
 
   /** Creates a stateroot. @throws `EEXIST`. @see `ostree_sysroot_init_osname` */
   async initStateroot(name: string, options?: LockOptions): Promise<void> {
     checkString(name, 'name');
-    await this.#change(options, async () => {
-      this.#deployments = toDeployments(
-        await runJob('ostree', () => this.#native.initStateroot(name), options),
-      );
-    });
+    await this.apply(options, () => this.native.initStateroot(name));
   }
 
   /**
@@ -234,10 +97,13 @@ export class Sysroot {
    * deployment on the boot list. What fell off the list stays on disk until {@link cleanup}.
    *
    * @throws `ERR_OSTREE_NO_KERNEL` for a tree without `usr/lib/modules/VERSION/vmlinuz`; `ENOENT`
-   * for an unknown revision, stateroot or merge deployment; `ERR_INVALID_STATE` for a partial commit.
-   * @see `ostree_sysroot_deploy_tree`, `ostree_sysroot_simple_write_deployment`
+   * for an unknown revision, stateroot or merge deployment; `ERR_INVALID_STATE` for a partial
+   * commit.
+   * @see `ostree_sysroot_deploy_tree_with_options`, `ostree_sysroot_stage_tree_with_options`,
+   * `ostree_sysroot_simple_write_deployment`
    */
   async deploy(options: DeployOptions & LockOptions): Promise<Deployment> {
+    checkOptions(options);
     checkString(options?.stateroot, 'options.stateroot');
     checkString(options.rev, 'options.rev');
     const {
@@ -248,50 +114,49 @@ export class Sysroot {
       overlayInitrds,
       ...rest
     } = options;
+    if (kernelArguments !== undefined) {
+      checkIterable(kernelArguments, 'options.kernelArguments');
+    }
+    if (kernelArgumentEdits !== undefined) {
+      checkOptions(kernelArgumentEdits, 'options.kernelArgumentEdits');
+    }
+    const initrds = overlayInitrds && checkStrings(overlayInitrds, 'options.overlayInitrds');
     if (kernelArguments && kernelArgumentEdits) {
       throw invalidArgValue('options.kernelArgumentEdits', 'excludes kernelArguments');
     }
     const merge =
       mergeDeployment === 'auto' ? undefined : mergeDeployment === 'none' ? '' : mergeDeployment;
-    return this.#change(options, async () => {
+    return this.change(options, async () => {
       const edited =
         kernelArgumentEdits &&
-        (await this.#editKernelArguments(kernelArgumentEdits, options.stateroot, merge));
+        editKernelArguments(
+          kernelArgumentEdits,
+          await this.#mergedKernelArguments(options.stateroot, merge),
+        );
       const list = edited ?? kernelArguments;
       const { id, deployments } = await runJob(
         'ostree',
         () =>
-          this.#native.deploy({
+          this.native.deploy({
             ...rest,
             merge,
             ...(list && { kernelArguments: [...list] }),
-            ...(overlayInitrds && { overlayInitrds: [...overlayInitrds] }),
+            ...(initrds && { overlayInitrds: initrds }),
           }),
         options,
       );
-      this.#deployments = toDeployments(deployments);
-      return this.#find(id);
+      this.current = toDeployments(deployments);
+      return this.find(id);
     });
   }
 
-  async #editKernelArguments(
-    { base = 'merge', set = [], append = [], delete: remove = [] }: KernelArgumentEdits,
+  /** Those of the deployment that a new one is merged with, as its boot loader entry has them. */
+  async #mergedKernelArguments(
     stateroot: string,
     merge: string | undefined,
   ): Promise<readonly string[]> {
-    checkOneOf(base, ['merge', 'proc-cmdline', 'none'], 'options.kernelArgumentEdits.base');
-    let list = KernelArguments.from();
-    if (base === 'proc-cmdline') list = KernelArguments.fromProcCmdline();
-    if (base === 'merge' && merge !== '') {
-      const id = merge ?? (await runJob('ostree', () => this.#native.query(stateroot))).merge;
-      if (id !== undefined) list = KernelArguments.from(this.#find(id).kernelArguments);
-    }
-    return list
-      .set(...checkStrings(set, 'options.kernelArgumentEdits.set'))
-      .append(...checkStrings(append, 'options.kernelArgumentEdits.append'))
-      .delete(...checkStrings(remove, 'options.kernelArgumentEdits.delete'))
-      .toArray()
-      .filter((argument) => !argument.startsWith('ostree='));
+    const id = merge ?? (await runJob('ostree', () => this.native.query(stateroot))).merge;
+    return id ? await runJob('ostree', () => this.native.bootArguments(id)) : [];
   }
 
   /**
@@ -308,24 +173,30 @@ export class Sysroot {
     },
   ): Promise<readonly Deployment[]> {
     checkArray(ids, 'ids');
-    return this.#change(options, async () => {
-      this.#deployments = toDeployments(
+    if (options?.clean) await this.refuseDeadlock();
+    return this.change(options, async () => {
+      this.current = toDeployments(
         await runJob(
           'ostree',
-          () => this.#native.writeDeployments([...ids], options?.clean ?? false),
+          () => this.native.writeDeployments([...ids], options?.clean ?? false),
           options,
         ),
       );
-      return this.#deployments;
+      return this.current;
     });
   }
 
-  /** Makes a deployment the one that boots next. @throws `ENOENT`. */
+  /**
+   * Makes a deployment the one that boots next.
+   *
+   * @throws `ENOENT`.
+   * @see `ostree_sysroot_write_deployments_with_options`, ostree-admin(1)
+   */
   async setDefault(id: string, options?: LockOptions): Promise<readonly Deployment[]> {
     checkString(id, 'id');
-    return this.#change(options, () => {
-      this.#find(id);
-      const others = this.#deployments.filter((deployment) => deployment.id !== id);
+    return this.change(options, () => {
+      this.find(id);
+      const others = this.current.filter((deployment) => deployment.id !== id);
       return this.writeDeployments([id, ...others.map((deployment) => deployment.id)], options);
     });
   }
@@ -335,30 +206,36 @@ export class Sysroot {
    * the booted deployment, or on another sysroot the one behind the first.
    *
    * @throws `ENOENT` where there is none.
+   * @see `ostree_sysroot_write_deployments_with_options`, ostree-admin(1)
    */
   async rollback(options?: LockOptions): Promise<Deployment> {
-    return this.#change(options, async () => {
-      const current = this.booted ?? this.#deployments[0];
-      const previous = this.#deployments.find(
+    return this.change(options, async () => {
+      const current = this.booted ?? this.current[0];
+      const previous = this.current.find(
         ({ index, stateroot }) =>
           current !== undefined && index > current.index && stateroot === current.stateroot,
       );
       if (!previous) {
         throw new OstreeError('ENOENT', 'There is no deployment to go back to', {
-          path: this.#path,
+          path: this.path,
         });
       }
       await this.setDefault(previous.id, options);
-      return this.#find(previous.id);
+      return this.find(previous.id);
     });
   }
 
-  /** Takes a deployment off the boot list; {@link cleanup} removes it from disk. @throws `ENOENT`. */
+  /**
+   * Takes a deployment off the boot list; {@link cleanup} removes it from disk.
+   *
+   * @throws `ENOENT`.
+   * @see `ostree_sysroot_write_deployments_with_options`, ostree-admin(1)
+   */
   async undeploy(id: string, options?: LockOptions): Promise<readonly Deployment[]> {
     checkString(id, 'id');
-    return this.#change(options, () => {
-      this.#find(id);
-      const others = this.#deployments.filter((deployment) => deployment.id !== id);
+    return this.change(options, () => {
+      this.find(id);
+      const others = this.current.filter((deployment) => deployment.id !== id);
       return this.writeDeployments(
         others.map((deployment) => deployment.id),
         options,
@@ -366,14 +243,15 @@ export class Sysroot {
     });
   }
 
-  /** Protects a deployment from later deploys and clean-ups. @see `ostree_sysroot_deployment_set_pinned` */
+  /**
+   * Protects a deployment from later deploys and clean-ups.
+   *
+   * @throws `ENOENT` for an unknown id.
+   * @see `ostree_sysroot_deployment_set_pinned`
+   */
   async setPinned(id: string, pinned: boolean, options?: LockOptions): Promise<void> {
     checkString(id, 'id');
-    await this.#change(options, async () => {
-      this.#deployments = toDeployments(
-        await runJob('ostree', () => this.#native.setPinned(id, pinned), options),
-      );
-    });
+    await this.apply(options, () => this.native.setPinned(id, pinned));
   }
 
   /**
@@ -381,32 +259,32 @@ export class Sysroot {
    * any directory, or sets it again. libostree sets it on every deploy, unless the environment
    * has `OSTREE_SYSROOT_DEBUG=mutable-deployments`.
    *
+   * @throws `ENOENT` for an unknown id.
    * @see `ostree_sysroot_deployment_set_mutable`
    */
   async setMutable(id: string, mutable: boolean, options?: LockOptions): Promise<void> {
     checkString(id, 'id');
-    await this.#change(options, async () => {
-      this.#deployments = toDeployments(
-        await runJob('ostree', () => this.#native.setMutable(id, mutable), options),
-      );
-    });
+    await this.apply(options, () => this.native.setMutable(id, mutable));
   }
 
   /**
    * Changes keys of a deployment's origin file; all others stay as they are.
    *
+   * @throws `ENOENT` for an unknown id.
    * @see `ostree_sysroot_write_origin_file`
    */
   async setOrigin(id: string, changes: KeyFileChanges, options?: LockOptions): Promise<void> {
     checkString(id, 'id');
-    await this.#change(options, async () => {
-      this.#deployments = toDeployments(
-        await runJob('ostree', () => this.#native.setOrigin(id, changes), options),
-      );
-    });
+    checkOptions(changes, 'changes');
+    await this.apply(options, () => this.native.setOrigin(id, changes));
   }
 
-  /** Replaces the kernel arguments of a deployment. @see `ostree_sysroot_deployment_set_kargs` */
+  /**
+   * Replaces the kernel arguments of a deployment.
+   *
+   * @throws `ENOENT` for an unknown id.
+   * @see `ostree_sysroot_deployment_set_kargs`
+   */
   async setKernelArguments(
     id: string,
     kernelArguments: readonly string[],
@@ -414,53 +292,18 @@ export class Sysroot {
   ): Promise<void> {
     checkString(id, 'id');
     checkArray(kernelArguments, 'kernelArguments');
-    await this.#change(options, async () => {
-      this.#deployments = toDeployments(
-        await runJob(
-          'ostree',
-          () => this.#native.setKernelArguments(id, [...kernelArguments]),
-          options,
-        ),
-      );
-    });
+    await this.apply(options, () => this.native.setKernelArguments(id, [...kernelArguments]));
   }
 
   /**
    * Removes deployments and kernels that are on no boot list, and prunes the repository.
    *
+   * @throws `EDEADLK` inside a transaction of the repository, which would be waited for.
    * @see `ostree_sysroot_cleanup`
    */
   async cleanup(options?: LockOptions): Promise<void> {
-    await this.#change(options, async () => {
-      this.#deployments = toDeployments(
-        await runJob('ostree', () => this.#native.cleanup(), options),
-      );
-    });
-  }
-
-  /**
-   * Reads the deployments again and says whether they had changed.
-   *
-   * @see `ostree_sysroot_load_if_changed`
-   */
-  async refresh(options?: JobOptions): Promise<boolean> {
-    const deployments = await runJob('ostree', () => this.#native.refresh(), options);
-    if (deployments === null) return false;
-    this.#deployments = toDeployments(deployments);
-    return true;
-  }
-
-  /** The deployment that runs now. @throws `ERR_INVALID_STATE` if this is not the running system. */
-  requireBooted(): Deployment {
-    if (this.booted) return this.booted;
-    throw new OstreeError('ERR_INVALID_STATE', 'Not booted into this sysroot', {
-      path: this.#path,
-    });
-  }
-
-  /** The deployment that waits for the shutdown, if there is one. */
-  get staged(): Deployment | undefined {
-    return this.#deployments.find((deployment) => deployment.staged);
+    await this.refuseDeadlock();
+    await this.apply(options, () => this.native.cleanup());
   }
 
   /**
@@ -468,6 +311,7 @@ export class Sysroot {
    * merges with. Looks at the deployments as last read; takes no lock.
    *
    * @param stateroot By default the booted one; `ERR_INVALID_STATE` where there is none.
+   * @throws `ERR_INVALID_STATE` without `stateroot` where none is booted.
    * @see `ostree_sysroot_query_deployments_for`, `ostree_sysroot_get_merge_deployment`
    */
   async queryDeployments(
@@ -475,12 +319,12 @@ export class Sysroot {
     options?: JobOptions,
   ): Promise<{ pending?: Deployment; rollback?: Deployment; merge?: Deployment }> {
     if (stateroot !== undefined) checkString(stateroot, 'stateroot');
-    const ids = await runJob('ostree', () => this.#native.query(stateroot), options);
+    const ids = await runJob('ostree', () => this.native.query(stateroot), options);
     await this.reload(options);
     return {
-      ...(ids.pending && { pending: this.#find(ids.pending) }),
-      ...(ids.rollback && { rollback: this.#find(ids.rollback) }),
-      ...(ids.merge && { merge: this.#find(ids.merge) }),
+      ...(ids.pending && { pending: this.find(ids.pending) }),
+      ...(ids.rollback && { rollback: this.find(ids.rollback) }),
+      ...(ids.merge && { merge: this.find(ids.merge) }),
     };
   }
 
@@ -496,12 +340,9 @@ export class Sysroot {
     options?: LockOptions,
   ): Promise<void> {
     checkString(id, 'id');
-    const text = KernelArguments.from(kernelArguments).toString();
-    await this.#change(options, async () => {
-      this.#deployments = toDeployments(
-        await runJob('ostree', () => this.#native.setKernelArgumentsInPlace(id, text), options),
-      );
-    });
+    checkIterable(kernelArguments, 'kernelArguments');
+    const list = [...KernelArguments.from(kernelArguments).toArray()];
+    await this.apply(options, () => this.native.setKernelArgumentsInPlace(id, list));
   }
 
   /**
@@ -518,11 +359,7 @@ export class Sysroot {
   ): Promise<void> {
     checkString(id, 'id');
     checkOneOf(state, ['development', 'hotfix', 'transient'], 'state');
-    await this.#change(options, async () => {
-      this.#deployments = toDeployments(
-        await runJob('ostree', () => this.#native.unlockDeployment(id, state), options),
-      );
-    });
+    await this.apply(options, () => this.native.unlockDeployment(id, state));
   }
 
   /**
@@ -534,36 +371,82 @@ export class Sysroot {
    */
   async changeFinalization(id: string, options?: LockOptions): Promise<void> {
     checkString(id, 'id');
-    await this.#change(options, async () => {
-      this.#deployments = toDeployments(
-        await runJob('ostree', () => this.#native.changeFinalization(id), options),
-      );
-    });
+    await this.apply(options, () => this.native.changeFinalization(id));
+  }
+
+  /**
+   * Makes a sysroot bootable again after its files were copied to another file system.
+   *
+   * @throws `ERR_OSTREE_NOT_SUPPORTED` before libostree 2023.8.
+   * @see `ostree_sysroot_update_post_copy`
+   */
+  async updatePostCopy(options?: LockOptions): Promise<void> {
+    await this.apply(options, () => this.native.updatePostCopy());
+  }
+
+  /**
+   * Loads the kernel of a deployment, to be started without the firmware.
+   *
+   * @throws `ERR_OSTREE_NOT_SUPPORTED` before libostree 2025.1; `ENOENT`.
+   * @see `ostree_sysroot_deployment_kexec_load`
+   */
+  async kexecLoad(id: string, options?: LockOptions): Promise<void> {
+    checkString(id, 'id');
+    await this.change(options, () => runJob('ostree', () => this.native.kexecLoad(id), options));
+  }
+
+  /**
+   * Whether systemd could restart into a deployment without a new kernel.
+   *
+   * @throws `ERR_OSTREE_NOT_SUPPORTED` before libostree 2025.3; `ENOENT`.
+   * @see `ostree_sysroot_deployment_can_soft_reboot`
+   */
+  async canSoftReboot(id: string, options?: JobOptions): Promise<boolean> {
+    checkString(id, 'id');
+    return runJob('ostree', () => this.native.canSoftReboot(id), options);
+  }
+
+  /**
+   * Makes a deployment the target of the next soft reboot; null clears that.
+   *
+   * @throws `ERR_OSTREE_NOT_SUPPORTED` before libostree 2025.3; `ERR_INVALID_STATE` unless booted.
+   * @see `ostree_sysroot_deployment_set_soft_reboot`, `ostree_sysroot_clear_soft_reboot`
+   */
+  async setSoftReboot(
+    id: string | null,
+    options?: LockOptions & {
+      /** Also where the kernel of the deployment is another one. @default false */
+      allowKernelSkew?: boolean;
+    },
+  ): Promise<void> {
+    if (id !== null) checkString(id, 'id');
+    const skew = options?.allowKernelSkew ?? false;
+    await this.apply(options, () => this.native.setSoftReboot(id, skew));
   }
 
   /**
    * Stores a file as an additional initrd; the next deploy must name the checksum that this gives,
    * or clean-up removes it.
    *
+   * @throws `ENOENT` where the file is missing.
    * @see `ostree_sysroot_stage_overlay_initrd`
    */
   async stageOverlayInitrd(path: PathLike, options?: LockOptions): Promise<string> {
     const file = checkPath(path, 'path');
-    return this.#change(options, () =>
-      runJob('ostree', () => this.#native.stageOverlayInitrd(file), options),
+    return this.change(options, () =>
+      runJob('ostree', () => this.native.stageOverlayInitrd(file), options),
     );
   }
 
   /** Removes what an interrupted deploy left; no pruning. @see `ostree_sysroot_prepare_cleanup` */
   async prepareCleanup(options?: LockOptions): Promise<void> {
-    await this.#change(options, () =>
-      runJob('ostree', () => this.#native.prepareCleanup(), options),
-    );
+    await this.change(options, () => runJob('ostree', () => this.native.prepareCleanup(), options));
   }
 
   /**
    * Prunes the repository, keeping all that deployments and refs need. Sizes in bytes.
    *
+   * @throws `EDEADLK` inside a transaction of the repository.
    * @see `ostree_sysroot_cleanup_prune_repo`
    */
   async pruneRepo(
@@ -574,9 +457,11 @@ export class Sysroot {
       dryRun?: boolean;
     } = {},
   ): Promise<{ objects: number; pruned: number; bytes: number }> {
+    checkOptions(options);
     const { refsOnly = false, dryRun = false } = options;
-    return this.#change(options, () =>
-      runJob('ostree', () => this.#native.pruneRepo({ refsOnly, dryRun }), options),
+    await this.refuseDeadlock();
+    return this.change(options, () =>
+      runJob('ostree', () => this.native.pruneRepo({ refsOnly, dryRun }), options),
     );
   }
 
@@ -588,7 +473,7 @@ export class Sysroot {
    */
   async configDiff(id: string, options?: JobOptions): Promise<Diff> {
     checkString(id, 'id');
-    const { path } = this.#find(id);
+    const { path } = this.find(id);
     await using repo = await this.repo(options);
     return await repo.diff({ directory: `${path}/usr/etc` }, { directory: `${path}/etc` }, options);
   }
@@ -604,31 +489,30 @@ export class Sysroot {
   async upgrade(
     options: UpgradeOptions & LockOptions = {},
   ): Promise<{ changed: boolean; deployed: boolean }> {
+    checkOptions(options);
     const { signal: _signal, timeout: _timeout, onProgress, ...native } = options;
-    return this.#change(options, async () => {
+    return this.change(options, async () => {
       const { changed, deployed, deployments } = await runJob(
         'ostree',
-        (progress) => this.#native.upgrade(native, progress),
+        (progress) => this.native.upgrade(native, progress),
         options,
         onProgress,
       );
-      this.#deployments = toDeployments(deployments);
+      this.current = toDeployments(deployments);
       return { changed, deployed };
     });
   }
+}
 
-  /** Drops the handle and its lock, after the calls under way; later calls throw `ERR_CLOSED`. */
-  async close(): Promise<void> {
-    await runJob('ostree', () => this.#native.close());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  #find(id: string): Deployment {
-    const found = this.#deployments.find((deployment) => deployment.id === id);
-    if (!found) throw new OstreeError('ENOENT', `No such deployment: ${id}`, { ref: id });
-    return found;
+async function makeTopDirectories(path: string): Promise<void> {
+  const modes = { dev: 0o755, home: 0o755, proc: 0o755, run: 0o755, sys: 0o755, root: 0o700 };
+  for (const [name, mode] of Object.entries({ ...modes, tmp: 0o1777 })) {
+    try {
+      await mkdir(`${path}/${name}`);
+      // Whatever the umask is.
+      await chmod(`${path}/${name}`, mode);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
   }
 }

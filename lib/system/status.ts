@@ -1,7 +1,8 @@
 /** What is deployed, as data and as text. */
 
-import type { Deployment } from '../ostree/deployment.js';
-import type { Sysroot } from '../ostree/sysroot.js';
+import { checkDeployment, type Deployment } from '../ostree/deployment.js';
+import { Sysroot } from '../ostree/sysroot.js';
+import { aDate, arrayOf, aString, checkInstance, objectOf, optional } from '../shapes.js';
 
 /** A deployment with what its commit says about itself. */
 export interface DeploymentStatus {
@@ -17,10 +18,15 @@ export interface DeploymentStatus {
   removals: string[];
 }
 
-/** The deployments of a sysroot in boot order. */
+/**
+ * The deployments of a sysroot in boot order.
+ *
+ * @throws `ENOENT` where a deployed commit is missing; `ERR_CLOSED`.
+ */
 export async function status(sysroot: Sysroot): Promise<DeploymentStatus[]> {
-  const repo = await sysroot.repo();
-  return Promise.all(
+  checkInstance(sysroot, Sysroot, 'sysroot');
+  await using repo = await sysroot.repo();
+  return await Promise.all(
     sysroot.deployments.map(async (deployment) => {
       const { metadata, timestamp } = await repo.loadCommit(deployment.checksum);
       const base = text(metadata['apt-ostree.base']);
@@ -36,8 +42,9 @@ export async function status(sysroot: Sysroot): Promise<DeploymentStatus[]> {
   );
 }
 
-/** As `rpm-ostree status` prints it. */
+/** As `rpm-ostree status` prints it. Synchronous. @throws `ERR_INVALID_ARG_TYPE` */
 export function formatStatus(statuses: readonly DeploymentStatus[]): string {
+  checkStatuses(statuses, 'statuses');
   const lines = ['Deployments:'];
   for (const entry of statuses) {
     const { deployment } = entry;
@@ -68,6 +75,17 @@ export function formatStatus(statuses: readonly DeploymentStatus[]): string {
   }
   return lines.join('\n');
 }
+
+const checkStatuses = arrayOf(
+  objectOf({
+    deployment: checkDeployment,
+    timestamp: aDate,
+    version: optional(aString),
+    baseCommit: optional(aString),
+    requests: arrayOf(aString),
+    removals: arrayOf(aString),
+  }),
+);
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;

@@ -1,14 +1,23 @@
 // Repo: checkout.
 #include <fcntl.h>
 
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "core/arguments.h"
 #include "core/error.h"
 #include "ostree/devino_cache.h"
+#include "ostree/features.h"
 #include "ostree/names.h"
 #include "ostree/read.h"
 #include "ostree/repo.h"
+#include "ostree/sound.h"
 
 namespace apt_ostree {
 
@@ -24,8 +33,39 @@ struct CheckoutOptions {
   bool force_copy = false;
   bool force_copy_zero_sized = false;
   bool canonical_directories = false;
-  TreePath subpath;
+  bool fsync = false;
+  bool allow_missing = false;
+  std::optional<std::string> selinux_root;
+  std::string selinux_prefix;
+  // Absolute within what is checked out, without a slash at the end.
+  std::unordered_set<std::string> skip;
   std::shared_ptr<DevinoCacheState> devino;
+};
+
+struct CheckoutSource {
+  std::string rev;
+  TreePath subpath;
+};
+
+std::string WithoutSlash(std::string path) {
+  if (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+struct Filter {
+  const std::unordered_set<std::string>& skip;
+  GCancellable* cancellable;
+
+  static OstreeRepoCheckoutFilterResult Call(OstreeRepo*, const char* path, struct stat*,
+                                             gpointer data) {
+    const auto* filter = static_cast<const Filter*>(data);
+    // libostree itself hardly ever looks: skipping all that is left brings it to its end.
+    const bool skipped = g_cancellable_is_cancelled(filter->cancellable) ||
+                         (!filter->skip.empty() &&
+                          // Directories come with a slash at the end.
+                          filter->skip.count(WithoutSlash(path)) != 0);
+    return skipped ? OSTREE_REPO_CHECKOUT_FILTER_SKIP : OSTREE_REPO_CHECKOUT_FILTER_ALLOW;
+  }
 };
 
 OstreeRepoCheckoutOverwriteMode CheckedOverwrite(const Options& options) {
@@ -53,9 +93,13 @@ CheckoutOptions CheckedOptions(const Options& options, Napi::Env env) {
   checkout.force_copy = options.Bool("forceCopy", false);
   checkout.force_copy_zero_sized = options.Bool("forceCopyZeroSized", false);
   checkout.canonical_directories = options.Bool("canonicalDirectories", false);
-  if (options.Has("subpath")) checkout.subpath = CheckedTreePath(options.Raw("subpath"), "subpath");
+  checkout.fsync = options.Bool("fsync", false);
+  checkout.allow_missing = options.Bool("allowMissing", false);
+  checkout.selinux_root = options.OptionalPath("selinuxPolicy");
+  checkout.selinux_prefix = options.OptionalString("selinuxPrefix").value_or("");
+  for (const std::string& path : options.Strings("skip")) checkout.skip.insert(WithoutSlash(path));
   checkout.devino = DevinoCache::Optional(env, options.Raw("devinoCache"));
-  // libostree answers these two with FALSE and no error.
+  // libostree answers these three with FALSE and no error.
   if (checkout.force_copy && checkout.hardlinks_only) {
     throw InvalidArgumentValue(env, "forceCopy", "contradicts 'hardlinksOnly'");
   }
@@ -63,41 +107,189 @@ CheckoutOptions CheckedOptions(const Options& options, Napi::Env env) {
       !checkout.hardlinks_only) {
     throw InvalidArgumentValue(env, "overwrite", "'union-identical' needs 'hardlinksOnly'");
   }
+  if (checkout.selinux_root && !checkout.force_copy) {
+    throw InvalidArgumentValue(env, "selinuxPolicy", "needs 'forceCopy'");
+  }
+  if (!checkout.selinux_prefix.empty() && !checkout.selinux_root) {
+    throw InvalidArgumentValue(env, "selinuxPrefix", "needs 'selinuxPolicy'");
+  }
   return checkout;
+}
+
+std::vector<CheckoutSource> CheckedSources(Napi::Value value) {
+  if (!value.IsArray()) {
+    throw InvalidArgumentType(value.Env(), "sources", "an instance of Array", value);
+  }
+  Napi::Array list = value.As<Napi::Array>();
+  std::vector<CheckoutSource> sources;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const std::string name = "sources[" + std::to_string(i) + "]";
+    const Options source(value.Env(), list.Get(i), name);
+    CheckoutSource checked;
+    checked.rev = CheckedRev(source.Raw("rev"), name + ".rev");
+    if (source.Has("subpath")) {
+      checked.subpath = CheckedTreePath(source.Raw("subpath"), name + ".subpath");
+    }
+    sources.push_back(std::move(checked));
+  }
+  return sources;
+}
+
+// libostree before 2025.6 frees the attributes of a directory twice when it relabels one that has
+// a label in the repository.
+void RefuseLabelledDirectories(OstreeRepo* repo, const std::string& contents,
+                               const std::string& metadata, std::set<std::string>& seen,
+                               JobContext& job) {
+  if (!seen.insert(contents + metadata).second) return;
+  job.ThrowIfCancelled();
+  VariantPtr directory = LoadVariant(repo, OSTREE_OBJECT_TYPE_DIR_META, metadata);
+  VariantPtr xattrs = VariantPtr::Take(g_variant_get_child_value(directory.get(), 3));
+  const gsize count = g_variant_n_children(xattrs.get());
+  for (gsize i = 0; i < count; ++i) {
+    const char* name = nullptr;
+    g_variant_get_child(xattrs.get(), i, "(^&ay@ay)", &name, nullptr);
+    if (std::strcmp(name, "security.selinux") != 0) continue;
+    throw NativeError("ERR_OSTREE_NOT_SUPPORTED",
+                      "This libostree (" + OstreeVersion() +
+                          ") cannot relabel directories that have a label in the commit");
+  }
+  ReadDirectory(
+      repo, contents, [](const char*, const std::string&) {},
+      [&](const char*, const TreeChecksums& child) {
+        RefuseLabelledDirectories(repo, child.contents, child.metadata, seen, job);
+      });
+}
+
+// The policy of a root directory. libselinux knows one policy for the whole process, so only one
+// checkout at a time can use one.
+class CheckoutPolicy {
+ public:
+  CheckoutPolicy(const std::string& root, GCancellable* cancellable) : lock_(OnlyOne()) {
+    const UniqueFd directory(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory) throw FromErrno(errno, "Opening", root);
+    GError* error = nullptr;
+    policy_ = GObjectPtr<OstreeSePolicy>::Take(
+        ostree_sepolicy_new_at(directory.get(), cancellable, &error));
+    if (!policy_) throw FromGError(error, "Reading the SELinux policy").Detail("path", root);
+    if (ostree_sepolicy_get_name(policy_.get()) == nullptr) {
+      throw NativeError("ERR_OSTREE_NOT_SUPPORTED",
+                        "There is no SELinux policy, or this libostree was built without SELinux")
+          .Detail("path", root);
+    }
+  }
+  OstreeSePolicy* get() const { return policy_.get(); }
+
+ private:
+  static std::mutex& OnlyOne() {
+    static std::mutex mutex;
+    return mutex;
+  }
+  std::unique_lock<std::mutex> lock_;
+  GObjectPtr<OstreeSePolicy> policy_;
+};
+
+// Whether `path` is in the commit; other failures throw.
+bool HasPath(OstreeRepo* repo, const std::string& commit, const TreePath& path,
+             GCancellable* cancellable) {
+  try {
+    EntryReader(repo, cancellable).Find(RootOf(repo, commit), path, nullptr);
+    return true;
+  } catch (const NativeError& error) {
+    if (error.code() == "ENOENT" || error.code() == "ENOTDIR") return false;
+    throw;
+  }
+}
+
+void CheckOut(OstreeRepo* repo, const CheckoutSource& source, const std::string& destination,
+              const CheckoutOptions& options, OstreeSePolicy* policy, JobContext& job) {
+  const std::string commit = ResolveCommit(repo, source.rev);
+  RequireObject(repo, OSTREE_OBJECT_TYPE_COMMIT, commit);
+  SoundTrees(repo, job.cancellable()).Commit(commit);
+  if (options.allow_missing && !HasPath(repo, commit, source.subpath, job.cancellable())) return;
+  const std::string subpath = TreePathText(source.subpath);
+  OstreeRepoCheckoutAtOptions at = {};
+  at.mode = options.mode;
+  at.overwrite_mode = options.overwrite;
+  at.process_whiteouts = options.whiteouts;
+  at.process_passthrough_whiteouts = options.passthrough_whiteouts;
+  at.no_copy_fallback = options.hardlinks_only;
+  at.force_copy = options.force_copy;
+  at.force_copy_zerosized = options.force_copy_zero_sized;
+  at.bareuseronly_dirs = options.canonical_directories;
+  at.enable_fsync = options.fsync;
+  at.subpath = source.subpath.empty() ? nullptr : subpath.c_str();
+  Filter filter{options.skip, job.cancellable()};
+  at.filter = Filter::Call;
+  at.filter_user_data = &filter;
+  if (policy != nullptr) {
+    if (!ostree_check_version(2025, 6)) {
+      const TreeChecksums root = RootOf(repo, commit);
+      std::set<std::string> seen;
+      RefuseLabelledDirectories(repo, root.contents, root.metadata, seen, job);
+    }
+    at.sepolicy = policy;
+    at.sepolicy_prefix = options.selinux_prefix.empty() ? nullptr : options.selinux_prefix.c_str();
+  }
+  if (options.devino) at.devino_to_csum_cache = options.devino->cache.get();
+  GError* error = nullptr;
+  if (!ostree_repo_checkout_at(repo, &at, AT_FDCWD, destination.c_str(), commit.c_str(),
+                               job.cancellable(), &error)) {
+    throw FromGError(error, "Checking out").Detail("path", destination).Detail("ref", source.rev);
+  }
+  job.ThrowIfCancelled();
 }
 
 }  // namespace
 
 Napi::Value Repo::Checkout(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
-  std::string rev = CheckedRev(info[0], "rev");
+  std::vector<CheckoutSource> sources = CheckedSources(info[0]);
   std::string destination = arguments.Path(1, "destination");
   CheckoutOptions options = CheckedOptions(arguments.Object(2, "options"), info.Env());
+  return Start(
+      info, [state = state(), sources = std::move(sources), destination = std::move(destination),
+             options = std::move(options)](JobContext& job) {
+        auto repo = state->Use();
+        std::optional<CheckoutPolicy> policy;
+        if (options.selinux_root) policy.emplace(*options.selinux_root, job.cancellable());
+        std::unique_lock<std::mutex> devino_lock;
+        if (options.devino) devino_lock = std::unique_lock<std::mutex>(options.devino->mutex);
+        for (const CheckoutSource& source : sources) {
+          CheckOut(repo.get(), source, destination, options, policy ? policy->get() : nullptr, job);
+        }
+        return Undefined();
+      });
+}
+
+Napi::Value Repo::CheckoutComposefs(const Napi::CallbackInfo& info) {
+  std::string rev = CheckedRev(info[0], "rev");
+  std::string destination = Arguments(info).Path(1, "destination");
+  const std::string verity = Arguments(info).String(2, "verity");
+  guint32 level = 0;
+  if (verity == "available") {
+    level = 1;
+  } else if (verity == "required") {
+    level = 2;
+  } else if (verity != "none") {
+    throw InvalidArgumentValue(info.Env(), "verity", "must be 'none', 'available' or 'required'");
+  }
   return Start(info, [state = state(), rev = std::move(rev), destination = std::move(destination),
-                      options = std::move(options)](JobContext& job) {
+                      level](JobContext& job) {
     auto repo = state->Use();
+    using Call = gboolean (*)(OstreeRepo*, GVariant*, int, const char*, const char*, GCancellable*,
+                              GError**);
+    const Call checkout = RequireOstree<Call>("ostree_repo_checkout_composefs");
     const std::string commit = ResolveCommit(repo.get(), rev);
     RequireObject(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, commit);
-    const std::string subpath = TreePathText(options.subpath);
-    OstreeRepoCheckoutAtOptions at = {};
-    at.mode = options.mode;
-    at.overwrite_mode = options.overwrite;
-    at.process_whiteouts = options.whiteouts;
-    at.process_passthrough_whiteouts = options.passthrough_whiteouts;
-    at.no_copy_fallback = options.hardlinks_only;
-    at.force_copy = options.force_copy;
-    at.force_copy_zerosized = options.force_copy_zero_sized;
-    at.bareuseronly_dirs = options.canonical_directories;
-    at.subpath = options.subpath.empty() ? nullptr : subpath.c_str();
-    std::unique_lock<std::mutex> devino_lock;
-    if (options.devino) {
-      devino_lock = std::unique_lock<std::mutex>(options.devino->mutex);
-      at.devino_to_csum_cache = options.devino->cache.get();
-    }
+    SoundTrees(repo.get(), job.cancellable()).Commit(commit);
+    GVariantDict options;
+    g_variant_dict_init(&options, nullptr);
+    g_variant_dict_insert(&options, "verity", "u", level);
+    const VariantPtr given = VariantPtr::Sink(g_variant_dict_end(&options));
     GError* error = nullptr;
-    if (!ostree_repo_checkout_at(repo.get(), &at, AT_FDCWD, destination.c_str(), commit.c_str(),
-                                 job.cancellable(), &error)) {
-      throw FromGError(error, "Checking out").Detail("path", destination).Detail("ref", rev);
+    if (!checkout(repo.get(), given.get(), AT_FDCWD, destination.c_str(), commit.c_str(),
+                  job.cancellable(), &error)) {
+      throw FromGError(error, "Writing the image").Detail("path", destination).Detail("ref", rev);
     }
     return Undefined();
   });

@@ -8,6 +8,7 @@
 #include "ostree/network.h"
 #include "ostree/read.h"
 #include "ostree/repo.h"
+#include "ostree/repo_config.h"
 
 namespace apt_ostree {
 
@@ -101,18 +102,9 @@ Napi::Value Repo::SetCollectionId(const Napi::CallbackInfo& info) {
   return StartAlone(info, [state = state(), id = std::move(id)](JobContext& job) {
     auto repo = state->Use();
     state->RequireNoTransaction();
-    const GKeyFilePtr config(ostree_repo_copy_config(repo.get()));
-    GError* error = nullptr;
     // set_collection_id changes this object alone; the file makes it last.
-    if (id) {
-      g_key_file_set_string(config.get(), "core", "collection-id", id->c_str());
-    } else {
-      g_key_file_remove_key(config.get(), "core", "collection-id", nullptr);
-    }
-    if (!ostree_repo_write_config(repo.get(), config.get(), &error) ||
-        !ostree_repo_reload_config(repo.get(), job.cancellable(), &error)) {
-      throw FromGError(error, "Writing the configuration").Detail("path", state->path());
-    }
+    EditConfig(*state, repo.get(), {{"core", KeyFileKeys{{"collection-id", id}}}},
+               job.cancellable());
     return Undefined();
   });
 }
@@ -177,23 +169,76 @@ Napi::Value Repo::SetCollectionRef(const Napi::CallbackInfo& info) {
   });
 }
 
+namespace {
+
+NativeError BadSummary(const std::string& remote, const std::string& what) {
+  return NativeError("ERR_OSTREE_FAILED", "The summary of the remote " + remote + " " + what)
+      .Detail("remote", remote);
+}
+
+void AddSummaryRefs(CollectionRefTable* table, const char* id, GVariant* refs,
+                    const std::string& remote) {
+  if (!ostree_validate_collection_id(id, nullptr)) {
+    throw BadSummary(remote, std::string("names a bad collection: ") + id);
+  }
+  for (gsize i = 0; i < g_variant_n_children(refs); ++i) {
+    const char* ref = nullptr;
+    VariantPtr checksum;
+    g_variant_get_child(refs, i, "(&s(t@ay@a{sv}))", &ref, nullptr, checksum.out(), nullptr);
+    GError* error = nullptr;
+    if (!ostree_validate_rev(ref, &error) ||
+        !ostree_validate_structureof_csum_v(checksum.get(), &error)) {
+      throw FromGError(error, "Listing the refs of a remote").Detail("remote", remote);
+    }
+    const GStringPtr text(ostree_checksum_from_bytes_v(checksum.get()));
+    table->insert_or_assign({id, ref}, std::string(text.get()));
+  }
+}
+
+CollectionRefTable SummaryCollectionRefs(GBytes* bytes, const std::string& remote) {
+  if (bytes == nullptr) throw BadSummary(remote, "is missing: it has no list of refs");
+  const VariantPtr summary =
+      VariantPtr::Sink(g_variant_new_from_bytes(OSTREE_SUMMARY_GVARIANT_FORMAT, bytes, FALSE));
+  if (!g_variant_is_normal_form(summary.get())) throw BadSummary(remote, "is damaged");
+  const auto list = VariantPtr::Take(g_variant_get_child_value(summary.get(), 0));
+  const auto metadata = VariantPtr::Take(g_variant_get_child_value(summary.get(), 1));
+  CollectionRefTable table;
+  const char* own = nullptr;
+  if (g_variant_lookup(metadata.get(), "ostree.summary.collection-id", "&s", &own)) {
+    AddSummaryRefs(&table, own, list.get(), remote);
+  }
+  const auto map = VariantPtr::Take(g_variant_lookup_value(
+      metadata.get(), "ostree.summary.collection-map", G_VARIANT_TYPE("a{sa(s(taya{sv}))}")));
+  for (gsize i = 0; map && i < g_variant_n_children(map.get()); ++i) {
+    const char* id = nullptr;
+    VariantPtr refs;
+    g_variant_get_child(map.get(), i, "{&s@a(s(taya{sv}))}", &id, refs.out());
+    AddSummaryRefs(&table, id, refs.get(), remote);
+  }
+  return table;
+}
+
+}  // namespace
+
 Napi::Value Repo::RemoteListCollectionRefs(const Napi::CallbackInfo& info) {
   std::string name = CheckedRemoteName(info[0], "name");
   return StartAlone(info, [state = state(), name = std::move(name)](JobContext& job) -> ToJs {
     auto repo = state->Use();
     const ScopedContext context;
     const CancelGuard guard(job.cancellable());
-    GHashTablePtr table;
+    GBytesPtr bytes;
     GError* error = nullptr;
-    if (!ostree_repo_remote_list_collection_refs(repo.get(), name.c_str(), Out(table),
-                                                 job.cancellable(), &error)) {
+    // Not ostree_repo_remote_list_collection_refs, which ends the process where the server names a
+    // bad collection.
+    if (!ostree_repo_remote_fetch_summary_with_options(
+            repo.get(), name.c_str(), nullptr, Out(bytes), nullptr, job.cancellable(), &error)) {
       if (job.cancelled()) {
         g_clear_error(&error);
         throw Aborted();
       }
       throw FromGError(error, "Listing the refs of a remote").Detail("remote", name);
     }
-    return [refs = ReadCollectionRefTable(table.get())](Napi::Env env) {
+    return [refs = SummaryCollectionRefs(bytes.get(), name)](Napi::Env env) {
       return CollectionRefsToJs(env, refs);
     };
   });

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/open.h"
 
 namespace apt_ostree {
 
@@ -110,6 +111,7 @@ DeltaHead ReadDeltaHead(const std::string& path, GCancellable* cancellable) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) throw FromErrno(errno, "Reading a static delta", path);
   const std::string file = S_ISDIR(info.st_mode) ? path + "/superblock" : path;
+  OpenRegular(file, "Reading a static delta");
   auto source = GObjectPtr<GFile>::Take(g_file_new_for_path(file.c_str()));
   GError* error = nullptr;
   const GBytesPtr bytes(g_file_load_bytes(source.get(), cancellable, nullptr, &error));

@@ -7,6 +7,7 @@
 #include "ostree/read.h"
 #include "ostree/repo.h"
 #include "ostree/sign_engine.h"
+#include "ostree/sound.h"
 
 namespace apt_ostree {
 
@@ -93,6 +94,9 @@ Napi::Value Repo::DeltaGenerate(const Napi::CallbackInfo& info) {
     auto repo = state->Use();
     if (from) RequireObject(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, *from);
     RequireObject(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, to);
+    SoundTrees sound(repo.get(), job.cancellable());
+    if (from) sound.Commit(*from);
+    sound.Commit(to);
     if (engine) RequireSignEngine(*engine);
     GError* error = nullptr;
     if (!ostree_repo_static_delta_generate(repo.get(), kind, from ? from->c_str() : nullptr,
@@ -140,6 +144,12 @@ Napi::Value Repo::DeltaApply(const Napi::CallbackInfo& info) {
        verifier = std::move(verifier)](JobContext& job) -> ToJs {
         auto repo = state->Use();
         const DeltaHead head = ReadDeltaHead(path, job.cancellable());
+        if (head.from && ostree_repo_get_mode(repo.get()) == OSTREE_REPO_MODE_ARCHIVE) {
+          // libostree ends the process when a part reads a file of the older commit.
+          throw NativeError("ERR_OSTREE_NOT_SUPPORTED",
+                            "An archive repository can only take static deltas from nothing")
+              .Detail("path", path);
+        }
         SignPtr engine;
         if (verifier) {
           // libostree passes over the keys where there is no signature to check with them.

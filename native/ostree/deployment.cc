@@ -5,8 +5,8 @@
 #include <memory>
 #include <utility>
 
-#include "core/arguments.h"
 #include "core/error.h"
+#include "ostree/sound.h"
 
 namespace apt_ostree {
 
@@ -16,33 +16,19 @@ using KernelArgsPtr = std::unique_ptr<OstreeKernelArgs, FreeWith<ostree_kernel_a
 
 std::string OrEmpty(const char* text) { return text != nullptr ? text : ""; }
 
-// g_key_file_set_string only logs a critical for names that a key file cannot hold.
-void CheckKeyFileName(Napi::Env env, const std::string& text, const std::string& name,
-                      const char* refused) {
-  const bool bad =
-      text.empty() || text.front() == ' ' || text.back() == ' ' ||
-      text.find_first_of(refused) != std::string::npos ||
-      std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-  if (bad) throw InvalidArgumentValue(env, name, "has a name that a key file cannot hold");
-}
+bool IsOstreeArgument(const std::string& argument) { return argument.rfind("ostree=", 0) == 0; }
 
 std::vector<std::string> KernelArguments(OstreeDeployment* deployment) {
-  std::vector<std::string> result;
-  OstreeBootconfigParser* boot = ostree_deployment_get_bootconfig(deployment);
-  const char* options = boot != nullptr ? ostree_bootconfig_parser_get(boot, "options") : nullptr;
-  if (options == nullptr) return result;
-  KernelArgsPtr arguments(ostree_kernel_args_from_string(options));
-  GStrvPtr list(ostree_kernel_args_to_strv(arguments.get()));
-  for (char** argument = list.get(); *argument != nullptr; ++argument) {
-    // libostree's own, written anew with each boot list.
-    if (!g_str_has_prefix(*argument, "ostree=")) result.emplace_back(*argument);
-  }
+  std::vector<std::string> result = BootArguments(deployment);
+  // libostree's own, written anew with each boot list.
+  result.erase(std::remove_if(result.begin(), result.end(), IsOstreeArgument), result.end());
   return result;
 }
 
 std::string Version(OstreeRepo* repo, const std::string& checksum) {
   VariantPtr commit;
   if (!ostree_repo_load_commit(repo, checksum.c_str(), commit.out(), nullptr, nullptr)) return "";
+  commit = Untrusted(commit.get());
   VariantPtr metadata = VariantPtr::Take(g_variant_get_child_value(commit.get(), 0));
   const char* version = nullptr;
   return g_variant_lookup(metadata.get(), "version", "&s", &version) ? version : "";
@@ -50,75 +36,27 @@ std::string Version(OstreeRepo* repo, const std::string& checksum) {
 
 }  // namespace
 
-KeyFileGroups CheckedKeyFile(Napi::Value value, const std::string& name) {
-  KeyFileGroups groups;
-  if (value.IsUndefined()) return groups;
-  if (!value.IsObject()) {
-    throw InvalidArgumentType(value.Env(), name, "of type object", value);
+std::vector<std::string> BootArguments(OstreeDeployment* deployment) {
+  std::vector<std::string> result;
+  OstreeBootconfigParser* boot = ostree_deployment_get_bootconfig(deployment);
+  const char* options = boot != nullptr ? ostree_bootconfig_parser_get(boot, "options") : nullptr;
+  if (options == nullptr) return result;
+  KernelArgsPtr arguments(ostree_kernel_args_from_string(options));
+  GStrvPtr list(ostree_kernel_args_to_strv(arguments.get()));
+  for (char** argument = list.get(); *argument != nullptr; ++argument) {
+    result.emplace_back(*argument);
   }
-  Napi::Object object = value.As<Napi::Object>();
-  Napi::Array group_names = object.GetPropertyNames();
-  for (uint32_t i = 0; i < group_names.Length(); ++i) {
-    const std::string group = CheckedString(group_names.Get(i), name);
-    CheckKeyFileName(value.Env(), group, name, "[]");
-    Napi::Value members = object.Get(group);
-    if (!members.IsObject()) {
-      throw InvalidArgumentType(value.Env(), name + "." + group, "of type object", members);
-    }
-    auto& keys = groups[group];
-    Napi::Object member_object = members.As<Napi::Object>();
-    Napi::Array key_names = member_object.GetPropertyNames();
-    for (uint32_t j = 0; j < key_names.Length(); ++j) {
-      const std::string key = CheckedString(key_names.Get(j), name + "." + group);
-      CheckKeyFileName(value.Env(), key, name + "." + group, "=[]# ");
-      Napi::Value text = member_object.Get(key);
-      if (text.IsNull()) {
-        keys[key] = std::nullopt;
-      } else {
-        keys[key] = CheckedString(text, name + "." + group + "." + key);
-      }
-    }
-  }
-  return groups;
+  return result;
 }
 
-KeyFileGroups ReadKeyFile(GKeyFile* file) {
-  KeyFileGroups groups;
-  if (file == nullptr) return groups;
-  GStrvPtr names(g_key_file_get_groups(file, nullptr));
-  for (char** group = names.get(); *group != nullptr; ++group) {
-    auto& keys = groups[*group];
-    GStrvPtr key_names(g_key_file_get_keys(file, *group, nullptr, nullptr));
-    for (char** key = key_names.get(); key != nullptr && *key != nullptr; ++key) {
-      GStringPtr value(g_key_file_get_string(file, *group, *key, nullptr));
-      // Not text by the rules of key files: as it stands.
-      if (!value) value.reset(g_key_file_get_value(file, *group, *key, nullptr));
-      keys[*key] = OrEmpty(value.get());
-    }
-  }
-  return groups;
-}
-
-void WriteInto(GKeyFile* file, const KeyFileGroups& groups) {
-  for (const auto& [group, keys] : groups) {
-    for (const auto& [key, value] : keys) {
-      if (value) {
-        g_key_file_set_string(file, group.c_str(), key.c_str(), value->c_str());
-      } else {
-        g_key_file_remove_key(file, group.c_str(), key.c_str(), nullptr);
-      }
-    }
-  }
-}
-
-Napi::Value KeyFileToJs(Napi::Env env, const KeyFileGroups& groups) {
-  Napi::Object object = Napi::Object::New(env);
-  for (const auto& [group, keys] : groups) {
-    Napi::Object members = Napi::Object::New(env);
-    for (const auto& [key, value] : keys) members.Set(key, value.value_or(""));
-    object.Set(group, members);
-  }
-  return object;
+void KeepOstreeArgument(OstreeDeployment* deployment, std::vector<std::string>* list) {
+  if (std::any_of(list->begin(), list->end(), IsOstreeArgument)) return;
+  const std::vector<std::string> before = BootArguments(deployment);
+  const auto found = std::find_if(before.begin(), before.end(), IsOstreeArgument);
+  if (found == before.end()) return;
+  const auto place =
+      std::min<std::ptrdiff_t>(found - before.begin(), static_cast<std::ptrdiff_t>(list->size()));
+  list->insert(list->begin() + place, *found);
 }
 
 std::vector<DeploymentData> ReadDeployments(OstreeSysroot* sysroot) {
@@ -192,6 +130,16 @@ GObjectPtr<OstreeDeployment> FindDeployment(OstreeSysroot* sysroot, const std::s
     if (data.id() == id) return GObjectPtr<OstreeDeployment>::Share(deployment);
   }
   throw NativeError("ENOENT", "No such deployment: " + id).Detail("ref", id);
+}
+
+GKeyFilePtr LoadOrigin(OstreeSysroot* sysroot, OstreeDeployment* deployment) {
+  GStringPtr path(ostree_sysroot_get_deployment_dirpath(sysroot, deployment));
+  try {
+    return LoadKeyFile(ostree_sysroot_get_fd(sysroot), std::string(path.get()) + ".origin");
+  } catch (const NativeError& error) {
+    if (error.code() != "ENOENT") throw;
+    return GKeyFilePtr(g_key_file_new());
+  }
 }
 
 }  // namespace apt_ostree

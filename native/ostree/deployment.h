@@ -1,27 +1,17 @@
-// OstreeDeployment as plain data, and origin files.
+// OstreeDeployment as plain data.
 #pragma once
 
 #include <napi.h>
 #include <ostree.h>
 
-#include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/gobject.h"
 #include "core/job.h"
+#include "ostree/key_file.h"
 
 namespace apt_ostree {
-
-// A key file: group, key, value; an absent value deletes the key.
-using KeyFileGroups = std::map<std::string, std::map<std::string, std::optional<std::string>>>;
-
-// An object of objects of strings (or null). Throws a TypeError where a name could not be written.
-KeyFileGroups CheckedKeyFile(Napi::Value value, const std::string& name);
-KeyFileGroups ReadKeyFile(GKeyFile* file);
-void WriteInto(GKeyFile* file, const KeyFileGroups& groups);
-Napi::Value KeyFileToJs(Napi::Env env, const KeyFileGroups& groups);
 
 struct DeploymentData {
   int index = 0;
@@ -49,5 +39,13 @@ Napi::Value DeploymentsToJs(Napi::Env env, const std::vector<DeploymentData>& de
 
 // The object with this id. Throws ENOENT.
 GObjectPtr<OstreeDeployment> FindDeployment(OstreeSysroot* sysroot, const std::string& id);
+
+// Of the boot loader entry, with libostree's own `ostree=`; empty where there is no entry.
+std::vector<std::string> BootArguments(OstreeDeployment* deployment);
+// Puts `ostree=` where it was before, in a list without it.
+void KeepOstreeArgument(OstreeDeployment* deployment, std::vector<std::string>* list);
+
+// The origin file as it stands, with its comments; empty where there is none.
+GKeyFilePtr LoadOrigin(OstreeSysroot* sysroot, OstreeDeployment* deployment);
 
 }  // namespace apt_ostree

@@ -145,16 +145,26 @@ void AddRelative(std::string& list, GFile* root, GFile* file) {
 
 void UnrefItem(gpointer item) { ostree_diff_item_unref(static_cast<OstreeDiffItem*>(item)); }
 
+struct DiffOptions {
+  bool ignore_xattrs = false;
+  int uid = -1;
+  int gid = -1;
+};
+
 DiffPaths DiffDirectories(OstreeRepo* repo, const DiffSide& from, const DiffSide& to,
-                          GCancellable* cancellable) {
+                          const DiffOptions& options, GCancellable* cancellable) {
   auto a = Root(repo, from, cancellable);
   auto b = Root(repo, to, cancellable);
   GPtrArrayPtr modified(g_ptr_array_new_with_free_func(UnrefItem));
   GPtrArrayPtr removed(g_ptr_array_new_with_free_func(g_object_unref));
   GPtrArrayPtr added(g_ptr_array_new_with_free_func(g_object_unref));
+  OstreeDiffDirsOptions with = {};
+  with.owner_uid = options.uid;
+  with.owner_gid = options.gid;
   GError* error = nullptr;
-  if (!ostree_diff_dirs(OSTREE_DIFF_FLAGS_NONE, a.get(), b.get(), modified.get(), removed.get(),
-                        added.get(), cancellable, &error)) {
+  if (!ostree_diff_dirs_with_options(
+          options.ignore_xattrs ? OSTREE_DIFF_FLAGS_IGNORE_XATTRS : OSTREE_DIFF_FLAGS_NONE, a.get(),
+          b.get(), modified.get(), removed.get(), added.get(), &with, cancellable, &error)) {
     throw FromGError(error, "Comparing directories")
         .Detail("path", to.rev.empty() ? to.directory : from.directory);
   }
@@ -176,17 +186,23 @@ DiffPaths DiffDirectories(OstreeRepo* repo, const DiffSide& from, const DiffSide
 Napi::Value Repo::Diff(const Napi::CallbackInfo& info) {
   DiffSide from = CheckedSide(info[0], "from");
   DiffSide to = CheckedSide(info[1], "to");
-  return Start(info,
-               [state = state(), from = std::move(from), to = std::move(to)](JobContext& job) {
-                 auto repo = state->Use();
-                 if (from.rev.empty() || to.rev.empty()) {
-                   return DiffToJs(DiffDirectories(repo.get(), from, to, job.cancellable()));
-                 }
-                 CommitDiff diff(repo.get(), job);
-                 diff.Compare("", RootOf(repo.get(), ResolveCommit(repo.get(), from.rev)).contents,
-                              RootOf(repo.get(), ResolveCommit(repo.get(), to.rev)).contents);
-                 return DiffToJs(std::move(diff.paths));
-               });
+  const Options given = Arguments(info).Object(2, "options");
+  DiffOptions options;
+  options.ignore_xattrs = given.Bool("ignoreXattrs", false);
+  options.uid = static_cast<int>(given.Integer("uid", -1, 0, INT32_MAX));
+  options.gid = static_cast<int>(given.Integer("gid", -1, 0, INT32_MAX));
+  return Start(info, [state = state(), from = std::move(from), to = std::move(to),
+                      options = std::move(options)](JobContext& job) {
+    auto repo = state->Use();
+    if (from.rev.empty() || to.rev.empty()) {
+      return DiffToJs(DiffDirectories(repo.get(), from, to, options, job.cancellable()));
+    }
+    // The options are about what a directory would be in a commit.
+    CommitDiff diff(repo.get(), job);
+    diff.Compare("", RootOf(repo.get(), ResolveCommit(repo.get(), from.rev)).contents,
+                 RootOf(repo.get(), ResolveCommit(repo.get(), to.rev)).contents);
+    return DiffToJs(std::move(diff.paths));
+  });
 }
 
 }  // namespace apt_ostree

@@ -56,6 +56,7 @@ void InitFeatures(Napi::Env env, Napi::Object exports) {
   exports.Set("ostreeFeatures", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
                 Napi::Object object = Napi::Object::New(info.Env());
                 object.Set("version", OstreeVersion());
+                object.Set("compiled", OSTREE_VERSION_S);
                 std::vector<std::string> built;
                 std::istringstream words(OSTREE_BUILT_FEATURES);
                 for (std::string word; words >> word;) built.push_back(word);

@@ -62,6 +62,13 @@ FinderChoice CheckedFinders(Napi::Env env, Napi::Value value) {
   choice.config = options.Bool("config", false);
   choice.mount = options.Bool("mount", false);
   choice.uris = options.Strings("uris");
+  for (const std::string& uri : choice.uris) {
+    // libostree makes the name of a remote of it, which must begin like one.
+    if (uri.empty() || !g_ascii_isalnum(uri[0]) ||
+        !g_uri_is_valid(uri.c_str(), G_URI_FLAGS_NONE, nullptr)) {
+      throw InvalidArgumentValue(env, "uris", "must be URLs");
+    }
+  }
   if (!choice.config && !choice.mount && choice.uris.empty()) {
     throw InvalidArgumentValue(env, "finders", "must name one");
   }

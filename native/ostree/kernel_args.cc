@@ -11,6 +11,7 @@
 #include "core/arguments.h"
 #include "core/error.h"
 #include "core/gobject.h"
+#include "core/open.h"
 #include "core/values.h"
 
 namespace apt_ostree {
@@ -126,6 +127,12 @@ std::vector<std::string> SplitCommandLine(const std::string& line) {
 Napi::Value AppendCommandLine(const Napi::CallbackInfo& info) {
   KernelArgsPtr arguments = FromList(info[0]);
   const std::string path = CheckedPath(info[1], "path");
+  try {
+    // A FIFO would keep the JavaScript thread waiting.
+    OpenRegular(path, "Reading the kernel command line");
+  } catch (const NativeError& error) {
+    throw error.ToJs(info.Env());
+  }
   std::ifstream file(path);
   std::stringstream content;
   content << file.rdbuf();

@@ -11,6 +11,7 @@
 #include "ostree/names.h"
 #include "ostree/read.h"
 #include "ostree/repo.h"
+#include "ostree/sound.h"
 #include "ostree/tree_edit.h"
 
 namespace apt_ostree {
@@ -22,9 +23,11 @@ ToJs Wrapped(OstreeMutableTree* tree) {
   return [state](Napi::Env env) -> Napi::Value { return MutableTree::Create(env, state); };
 }
 
-ToJs FromRoot(OstreeRepo* repo, const TreeChecksums& root) {
+ToJs FromRoot(OstreeRepo* repo, const TreeChecksums& root, GCancellable* cancellable) {
   RequireObject(repo, OSTREE_OBJECT_TYPE_DIR_TREE, root.contents);
   RequireObject(repo, OSTREE_OBJECT_TYPE_DIR_META, root.metadata);
+  // It is loaded bit by bit when it is used.
+  SoundTrees(repo, cancellable).Directory(root.contents, root.metadata);
   return Wrapped(
       ostree_mutable_tree_new_from_checksum(repo, root.contents.c_str(), root.metadata.c_str()));
 }
@@ -90,19 +93,21 @@ Napi::Value MutableTree::FromCommit(const Napi::CallbackInfo& info) {
   auto repo = Repo::StateOf(info.Env(), info[0], "repo");
   std::string rev = CheckedRev(info[1], "rev");
   return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
-                    [repo, rev = std::move(rev)](JobContext&) {
+                    [repo, rev = std::move(rev)](JobContext& job) {
                       auto handle = repo->Use();
                       return FromRoot(handle.get(),
-                                      RootOf(handle.get(), ResolveCommit(handle.get(), rev)));
+                                      RootOf(handle.get(), ResolveCommit(handle.get(), rev)),
+                                      job.cancellable());
                     });
 }
 
 Napi::Value MutableTree::FromChecksums(const Napi::CallbackInfo& info) {
   auto repo = Repo::StateOf(info.Env(), info[0], "repo");
   TreeChecksums root{CheckedChecksum(info[1], "contents"), CheckedChecksum(info[2], "metadata")};
-  return Job::Start(
-      info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
-      [repo, root = std::move(root)](JobContext&) { return FromRoot(repo->Use().get(), root); });
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
+                    [repo, root = std::move(root)](JobContext& job) {
+                      return FromRoot(repo->Use().get(), root, job.cancellable());
+                    });
 }
 
 Napi::Value MutableTree::Apply(const Napi::CallbackInfo& info) {

@@ -7,6 +7,19 @@
 
 namespace apt_ostree {
 
+namespace {
+
+// libostree checks names by patterns whose `$` lets a newline at the end pass.
+std::string CheckedName(Napi::Value value, const std::string& name) {
+  std::string text = CheckedString(value, name);
+  if (text.find('\n') != std::string::npos) {
+    throw InvalidArgumentValue(value.Env(), name, "must not contain a newline");
+  }
+  return text;
+}
+
+}  // namespace
+
 bool IsChecksum(const std::string& text) {
   return text.size() == OSTREE_SHA256_STRING_LEN &&
          std::all_of(text.begin(), text.end(),
@@ -27,7 +40,7 @@ std::optional<std::string> CheckedOptionalChecksum(Napi::Value value, const std:
 }
 
 Refspec CheckedRefspec(Napi::Value value, const std::string& name) {
-  const std::string text = CheckedString(value, name);
+  const std::string text = CheckedName(value, name);
   GStringPtr remote, ref;
   GError* error = nullptr;
   if (!ostree_parse_refspec(text.c_str(), Out(remote), Out(ref), &error)) {
@@ -41,7 +54,7 @@ Refspec CheckedRefspec(Napi::Value value, const std::string& name) {
 }
 
 std::string CheckedRev(Napi::Value value, const std::string& name) {
-  std::string text = CheckedString(value, name);
+  std::string text = CheckedName(value, name);
   if (IsChecksum(text)) return text;
   std::string base = text;
   while (!base.empty() && base.back() == '^') base.pop_back();
@@ -58,7 +71,7 @@ namespace {
 
 std::string CheckedBy(gboolean (*validate)(const char*, GError**), Napi::Value value,
                       const std::string& name, const char* problem) {
-  std::string text = CheckedString(value, name);
+  std::string text = CheckedName(value, name);
   GError* error = nullptr;
   if (validate(text.c_str(), &error)) return text;
   g_clear_error(&error);
@@ -85,7 +98,18 @@ OstreeObjectType CheckedObjectType(Napi::Value value, const std::string& name) {
   if (text == "file") return OSTREE_OBJECT_TYPE_FILE;
   if (text == "dirtree") return OSTREE_OBJECT_TYPE_DIR_TREE;
   if (text == "dirmeta") return OSTREE_OBJECT_TYPE_DIR_META;
+  if (text == "commitmeta") return OSTREE_OBJECT_TYPE_COMMIT_META;
+  if (text == "tombstone-commit") return OSTREE_OBJECT_TYPE_TOMBSTONE_COMMIT;
+  if (text == "payload-link") return OSTREE_OBJECT_TYPE_PAYLOAD_LINK;
+  if (text == "file-xattrs") return OSTREE_OBJECT_TYPE_FILE_XATTRS;
+  if (text == "file-xattrs-link") return OSTREE_OBJECT_TYPE_FILE_XATTRS_LINK;
   throw InvalidArgumentValue(value.Env(), name, "is not a type of object");
+}
+
+OstreeObjectType CheckedContentType(Napi::Value value, const std::string& name) {
+  const OstreeObjectType type = CheckedObjectType(value, name);
+  if (type == OSTREE_OBJECT_TYPE_FILE || OSTREE_OBJECT_TYPE_IS_META(type)) return type;
+  throw InvalidArgumentValue(value.Env(), name, "is a type of object that cannot be read alone");
 }
 
 TreePath CheckedTreePath(Napi::Value value, const std::string& name) {

@@ -26,8 +26,11 @@ Refspec CheckedRefspec(Napi::Value value, const std::string& name);
 // Non-empty text that resolve_rev can take: a checksum, a refspec, or one of both with `^`.
 std::string CheckedRev(Napi::Value value, const std::string& name);
 
-// "commit", "file", "dirtree", "dirmeta".
+// As ostree_object_type_from_string, which aborts on what it does not know.
 OstreeObjectType CheckedObjectType(Napi::Value value, const std::string& name);
+// One of the kinds that stand for themselves: not links, and not parts that other modes keep
+// inside.
+OstreeObjectType CheckedContentType(Napi::Value value, const std::string& name);
 
 // As ostree_validate_remote_name has it; libostree makes file names of these.
 std::string CheckedRemoteName(Napi::Value value, const std::string& name);

@@ -257,6 +257,8 @@ void CheckTogether(Napi::Env env, const std::string& name, const PullOptions& op
   require(!options.Has("collection-refs") ||
               !(options.Has("refs") || options.Has("override-commit-ids")),
           "cannot have collectionRefs together with refs or overrideCommits");
+  require(!options.Has("override-commit-ids") || options.Has("refs"),
+          "can have overrideCommits only with refs");
   require(!options.Has("override-commit-ids") ||
               Count(options, "refs") == Count(options, "override-commit-ids"),
           "must have one entry of overrideCommits for each of refs");
@@ -279,6 +281,26 @@ void CheckTogether(Napi::Env env, const std::string& name, const PullOptions& op
 bool PullOptions::Has(const std::string& name) const {
   return std::any_of(entries.begin(), entries.end(),
                      [&name](const auto& entry) { return entry.first == name; });
+}
+
+std::vector<std::string> PullOptions::Refs() const {
+  std::vector<std::string> refs;
+  for (const auto& [name, value] : entries) {
+    if (name != "refs") continue;
+    const gsize count = g_variant_n_children(value.get());
+    for (gsize i = 0; i < count; ++i) {
+      const VariantPtr ref = VariantPtr::Take(g_variant_get_child_value(value.get(), i));
+      refs.emplace_back(g_variant_get_string(ref.get(), nullptr));
+    }
+  }
+  return refs;
+}
+
+int PullOptions::Depth() const {
+  for (const auto& [name, value] : entries) {
+    if (name == "depth") return g_variant_get_int32(value.get());
+  }
+  return 0;
 }
 
 VariantPtr PullOptions::Build() const {

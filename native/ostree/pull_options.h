@@ -22,6 +22,10 @@ struct PullOptions {
   bool has_refs = false;
 
   bool Has(const std::string& name) const;
+  // What "refs" names; none where it is left out.
+  std::vector<std::string> Refs() const;
+  // How many parents are pulled too; -1 for all.
+  int Depth() const;
   void Add(const std::string& name, VariantPtr value) {
     entries.emplace_back(name, std::move(value));
   }

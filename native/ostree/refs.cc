@@ -15,13 +15,13 @@ Napi::Value Repo::ResolveRev(const Napi::CallbackInfo& info) {
   const bool allow_missing = arguments.Bool(1, "allowMissing");
   return Start(info, [state = state(), rev = std::move(rev), allow_missing](JobContext&) -> ToJs {
     auto repo = state->Use();
-    GStringPtr checksum;
-    GError* error = nullptr;
-    if (!ostree_repo_resolve_rev(repo.get(), rev.c_str(), allow_missing, Out(checksum), &error)) {
-      throw FromGError(error, "Resolving a revision").Detail("ref", rev);
+    std::optional<std::string> checksum = TryResolveCommit(repo.get(), rev);
+    if (!checksum) {
+      if (!allow_missing)
+        throw NativeError("ENOENT", "No such revision: " + rev).Detail("ref", rev);
+      return [](Napi::Env env) { return env.Null(); };
     }
-    if (!checksum) return [](Napi::Env env) { return env.Null(); };
-    return [text = std::string(checksum.get())](Napi::Env env) -> Napi::Value {
+    return [text = std::move(*checksum)](Napi::Env env) -> Napi::Value {
       return Napi::String::New(env, text);
     };
   });
@@ -37,13 +37,18 @@ Napi::Value Repo::ListRefs(const Napi::CallbackInfo& info) {
              ostree_validate_remote_name(prefix->substr(0, prefix->size() - 1).c_str(), nullptr);
     if (!remote) CheckedRefspec(info[0], "prefix");
   }
+  const Options options = Arguments(info).Object(1, "options");
+  unsigned flags = OSTREE_REPO_LIST_REFS_EXT_NONE;
+  if (options.Bool("aliases", false)) flags |= OSTREE_REPO_LIST_REFS_EXT_ALIASES;
+  if (options.Bool("excludeRemotes", false)) flags |= OSTREE_REPO_LIST_REFS_EXT_EXCLUDE_REMOTES;
+  if (options.Bool("excludeMirrors", false)) flags |= OSTREE_REPO_LIST_REFS_EXT_EXCLUDE_MIRRORS;
   return Start(
-      info, [state = state(), prefix = std::move(prefix), remote](JobContext& job) -> ToJs {
+      info, [state = state(), prefix = std::move(prefix), remote, flags](JobContext& job) -> ToJs {
         auto repo = state->Use();
         GHashTablePtr table;
         GError* error = nullptr;
         if (!ostree_repo_list_refs_ext(repo.get(), prefix && !remote ? prefix->c_str() : nullptr,
-                                       Out(table), OSTREE_REPO_LIST_REFS_EXT_NONE,
+                                       Out(table), static_cast<OstreeRepoListRefsExtFlags>(flags),
                                        job.cancellable(), &error)) {
           throw FromGError(error, "Listing refs").Detail("path", state->path());
         }
@@ -77,6 +82,33 @@ Napi::Value Repo::SetRef(const Napi::CallbackInfo& info) {
                                        checksum ? checksum->c_str() : nullptr, job.cancellable(),
                                        &error)) {
       throw FromGError(error, "Writing a ref").Detail("ref", refspec.ref);
+    }
+    return Undefined();
+  });
+}
+
+Napi::Value Repo::SetAlias(const Napi::CallbackInfo& info) {
+  // An alias is a symbolic link in refs/heads; libostree follows both names as paths.
+  std::string alias = CheckedRefName(info[0], "alias");
+  std::optional<std::string> target;
+  if (!info[1].IsNull()) target = CheckedRefName(info[1], "target");
+  return StartAlone(info, [state = state(), alias = std::move(alias),
+                           target = std::move(target)](JobContext& job) {
+    auto repo = state->Use();
+    GError* error = nullptr;
+    if (target) {
+      // libostree would make an alias of nothing, and then fail to list refs at all.
+      GStringPtr checksum;
+      if (!ostree_repo_resolve_rev_ext(repo.get(), target->c_str(), FALSE,
+                                       OSTREE_REPO_RESOLVE_REV_EXT_LOCAL_ONLY, Out(checksum),
+                                       &error)) {
+        throw FromGError(error, "Resolving a ref").Detail("ref", *target);
+      }
+    }
+    if (!ostree_repo_set_alias_ref_immediate(repo.get(), nullptr, alias.c_str(),
+                                             target ? target->c_str() : nullptr, job.cancellable(),
+                                             &error)) {
+      throw FromGError(error, "Writing an alias").Detail("ref", alias);
     }
     return Undefined();
   });

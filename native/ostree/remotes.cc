@@ -149,6 +149,7 @@ Napi::Value Repo::RemoteChange(const Napi::CallbackInfo& info) {
       [state = state(), change, name = std::move(name), url = std::move(url),
        options](JobContext& job) -> ToJs {
         auto repo = state->Use();
+        const auto alone = state->ConfigAlone(job.cancellable());
         // libostree has no code of its own for a name that is taken.
         GError* error = nullptr;
         GStringPtr old;

@@ -1,4 +1,5 @@
 #include "ostree/repo.h"
+#include "ostree/sound.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -28,6 +29,7 @@ GObjectPtr<OstreeRepo> OpenRepository(const std::string& path, GCancellable* can
   if (!ostree_repo_open(repo.get(), cancellable, &error)) {
     throw FromGError(error, "Opening the repository").Detail("path", path);
   }
+  RequireSoundConfig(ostree_repo_get_config(repo.get()), path);
   return repo;
 }
 
@@ -72,6 +74,7 @@ void Repo::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&Repo::ResolveRev>("resolveRev"),
              InstanceMethod<&Repo::ListRefs>("listRefs"),
              InstanceMethod<&Repo::SetRef>("setRef"),
+             InstanceMethod<&Repo::SetAlias>("setAlias"),
              InstanceMethod<&Repo::HasObject>("hasObject"),
              InstanceMethod<&Repo::BeginTransaction>("beginTransaction"),
              InstanceMethod<&Repo::CommitTransaction>("commitTransaction"),
@@ -81,7 +84,23 @@ void Repo::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&Repo::WriteCommit>("writeCommit"),
              InstanceMethod<&Repo::WriteDirectory>("writeDirectory"),
              InstanceMethod<&Repo::WriteArchive>("writeArchive"),
-             InstanceMethod<&Repo::List>("list"),
+             InstanceMethod<&Repo::WriteCommitTree>("writeCommitTree"),
+             InstanceMethod<&Repo::WriteFile>("writeFile"),
+             InstanceMethod<&Repo::WriteSymlink>("writeSymlink"),
+             InstanceMethod<&Repo::WriteMetadata>("writeMetadata"),
+             InstanceMethod<&Repo::Walk>("walk"),
+             InstanceMethod<&Repo::OpenFile>("openFile"),
+             InstanceMethod<&Repo::OpenObject>("openObject"),
+             InstanceMethod<&Repo::LoadObject>("loadObject"),
+             InstanceMethod<&Repo::LoadFileObject>("loadFileObject"),
+             InstanceMethod<&Repo::ObjectSize>("objectSize"),
+             InstanceMethod<&Repo::DeleteObject>("deleteObject"),
+             InstanceMethod<&Repo::ImportObject>("importObject"),
+             InstanceMethod<&Repo::CommitSizes>("commitSizes"),
+             InstanceMethod<&Repo::ListObjects>("listObjects"),
+             InstanceMethod<&Repo::ListReachable>("listReachable"),
+             InstanceMethod<&Repo::CompareObjects>("compareObjects"),
+             InstanceMethod<&Repo::ExportArchive>("exportArchive"),
              InstanceMethod<&Repo::Stat>("stat"),
              InstanceMethod<&Repo::ReadFile>("readFile"),
              InstanceMethod<&Repo::LoadCommit>("loadCommit"),
@@ -130,17 +149,28 @@ void Repo::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&Repo::SetCollectionRef>("setCollectionRef"),
              InstanceMethod<&Repo::RemoteListCollectionRefs>("remoteListCollectionRefs"),
              InstanceMethod<&Repo::Checkout>("checkout"),
+             InstanceMethod<&Repo::CheckoutComposefs>("checkoutComposefs"),
              InstanceMethod<&Repo::Diff>("diff"),
+             InstanceMethod<&Repo::TryLock>("tryLock"),
+             InstanceMethod<&Repo::Unlock>("unlock"),
+             InstanceMethod<&Repo::Identity>("identity"),
+             InstanceMethod<&Repo::MarkPartial>("markPartial"),
              InstanceMethod<&Repo::FsckAll>("fsck"),
              InstanceMethod<&Repo::Prune>("prune"),
              InstanceMethod<&Repo::GetConfig>("getConfig"),
              InstanceMethod<&Repo::SetConfig>("setConfig"),
+             InstanceMethod<&Repo::ConfigText>("configText"),
+             InstanceMethod<&Repo::ReloadConfig>("reloadConfig"),
          });
 }
 
 Napi::Value Repo::Start(const Napi::CallbackInfo& info, Work work, Napi::Value progress) const {
   return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr,
-                    progress.IsEmpty() ? info.Env().Undefined() : progress, std::move(work));
+                    progress.IsEmpty() ? info.Env().Undefined() : progress,
+                    [state = state(), work = std::move(work)](JobContext& job) {
+                      const auto reading = state->ConfigShared();
+                      return work(job);
+                    });
 }
 
 Napi::Value Repo::StartAlone(const Napi::CallbackInfo& info, Work work,

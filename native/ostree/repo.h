@@ -40,6 +40,7 @@ class Repo : public Wrap<Repo, RepoState> {
   Napi::Value ResolveRev(const Napi::CallbackInfo& info);
   Napi::Value ListRefs(const Napi::CallbackInfo& info);
   Napi::Value SetRef(const Napi::CallbackInfo& info);
+  Napi::Value SetAlias(const Napi::CallbackInfo& info);
   Napi::Value HasObject(const Napi::CallbackInfo& info);
 
   Napi::Value BeginTransaction(const Napi::CallbackInfo& info);
@@ -50,8 +51,24 @@ class Repo : public Wrap<Repo, RepoState> {
   Napi::Value WriteCommit(const Napi::CallbackInfo& info);
   Napi::Value WriteDirectory(const Napi::CallbackInfo& info);
   Napi::Value WriteArchive(const Napi::CallbackInfo& info);
+  Napi::Value WriteCommitTree(const Napi::CallbackInfo& info);
+  Napi::Value WriteFile(const Napi::CallbackInfo& info);
+  Napi::Value WriteSymlink(const Napi::CallbackInfo& info);
+  Napi::Value WriteMetadata(const Napi::CallbackInfo& info);
 
-  Napi::Value List(const Napi::CallbackInfo& info);
+  Napi::Value Walk(const Napi::CallbackInfo& info);
+  Napi::Value OpenFile(const Napi::CallbackInfo& info);
+  Napi::Value OpenObject(const Napi::CallbackInfo& info);
+  Napi::Value LoadObject(const Napi::CallbackInfo& info);
+  Napi::Value LoadFileObject(const Napi::CallbackInfo& info);
+  Napi::Value ObjectSize(const Napi::CallbackInfo& info);
+  Napi::Value DeleteObject(const Napi::CallbackInfo& info);
+  Napi::Value ImportObject(const Napi::CallbackInfo& info);
+  Napi::Value CommitSizes(const Napi::CallbackInfo& info);
+  Napi::Value ListObjects(const Napi::CallbackInfo& info);
+  Napi::Value ListReachable(const Napi::CallbackInfo& info);
+  Napi::Value CompareObjects(const Napi::CallbackInfo& info);
+  Napi::Value ExportArchive(const Napi::CallbackInfo& info);
   Napi::Value Stat(const Napi::CallbackInfo& info);
   Napi::Value ReadFile(const Napi::CallbackInfo& info);
   Napi::Value LoadCommit(const Napi::CallbackInfo& info);
@@ -103,11 +120,18 @@ class Repo : public Wrap<Repo, RepoState> {
   Napi::Value RemoteListCollectionRefs(const Napi::CallbackInfo& info);
 
   Napi::Value Checkout(const Napi::CallbackInfo& info);
+  Napi::Value CheckoutComposefs(const Napi::CallbackInfo& info);
   Napi::Value Diff(const Napi::CallbackInfo& info);
 
+  Napi::Value TryLock(const Napi::CallbackInfo& info);
+  Napi::Value Unlock(const Napi::CallbackInfo& info);
+  Napi::Value Identity(const Napi::CallbackInfo& info);
+  Napi::Value MarkPartial(const Napi::CallbackInfo& info);
   Napi::Value FsckAll(const Napi::CallbackInfo& info);
   Napi::Value Prune(const Napi::CallbackInfo& info);
   Napi::Value GetConfig(const Napi::CallbackInfo& info);
+  Napi::Value ConfigText(const Napi::CallbackInfo& info);
+  Napi::Value ReloadConfig(const Napi::CallbackInfo& info);
   Napi::Value SetConfig(const Napi::CallbackInfo& info);
 };
 

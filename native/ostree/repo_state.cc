@@ -1,5 +1,10 @@
 #include "ostree/repo_state.h"
 
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <chrono>
+
 #include "core/error.h"
 
 namespace apt_ostree {
@@ -29,6 +34,7 @@ GObjectPtr<OstreeRepo> RepoState::Use() const {
 }
 
 void RepoState::Close() {
+  locks_.Close();
   std::lock_guard<std::mutex> guard(mutex_);
   repo_.reset();
 }
@@ -55,6 +61,28 @@ void RepoState::RequireNoTransaction() const {
     throw NativeError("ERR_BUSY", "A transaction is open on this repository object")
         .Detail("path", path_);
   }
+}
+
+bool RepoState::in_transaction() const {
+  std::lock_guard<std::mutex> guard(mutex_);
+  return phase_ != Phase::kNone;
+}
+
+std::string RepoState::Identity() const {
+  auto repo = Use();
+  struct stat info;
+  if (fstat(ostree_repo_get_dfd(repo.get()), &info) != 0) {
+    throw FromErrno(errno, "Looking at the repository", path_);
+  }
+  return std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
+}
+
+std::unique_lock<std::shared_timed_mutex> RepoState::ConfigAlone(GCancellable* cancellable) {
+  std::unique_lock<std::shared_timed_mutex> lock(config_, std::defer_lock);
+  while (!lock.try_lock_for(std::chrono::milliseconds(50))) {
+    if (g_cancellable_is_cancelled(cancellable)) throw Aborted();
+  }
+  return lock;
 }
 
 void RepoState::BeginTransaction(GCancellable* cancellable) {

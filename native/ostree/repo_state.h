@@ -8,11 +8,13 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <utility>
 
 #include "core/executor.h"
 #include "core/gobject.h"
+#include "ostree/repo_lock.h"
 
 namespace apt_ostree {
 
@@ -51,6 +53,9 @@ class RepoState {
   [[nodiscard]] TransactionShare RequireTransaction();
   // For work that cannot go along with an open transaction (prune, pull). Throws ERR_BUSY.
   void RequireNoTransaction() const;
+  bool in_transaction() const;
+  // Names the repository, however it is opened: "device:inode".
+  std::string Identity() const;
 
   // Run on the lane `writes()`.
   void BeginTransaction(GCancellable* cancellable);
@@ -61,6 +66,16 @@ class RepoState {
   // What libostree does not allow in parallel on one handle (transactions, pull, prune).
   const std::shared_ptr<Lane>& writes() const { return writes_; }
   const std::string& path() const { return path_; }
+  // libostree reads its configuration without a lock and frees it when it is replaced. So work
+  // beside the lane `writes()` shares a lock, and work on the lane that replaces the configuration
+  // waits to have it alone.
+  std::shared_lock<std::shared_timed_mutex> ConfigShared() {
+    return std::shared_lock<std::shared_timed_mutex>(config_);
+  }
+  // Throws ABORT_ERR.
+  std::unique_lock<std::shared_timed_mutex> ConfigAlone(GCancellable* cancellable);
+  // Those that JavaScript holds.
+  RepoLocks& locks() { return locks_; }
 
  private:
   friend class TransactionShare;
@@ -75,6 +90,8 @@ class RepoState {
   GObjectPtr<OstreeRepo> transaction_repo_;
   Phase phase_ = Phase::kNone;
   size_t writers_ = 0;
+  RepoLocks locks_;
+  std::shared_timed_mutex config_;
   std::shared_ptr<Lane> writes_ = std::make_shared<Lane>();
   const std::string path_;
 };

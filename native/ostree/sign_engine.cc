@@ -8,6 +8,7 @@
 #include "ostree/names.h"
 #include "ostree/read.h"
 #include "ostree/repo.h"
+#include "ostree/sound.h"
 
 namespace apt_ostree {
 
@@ -129,6 +130,7 @@ Napi::Value Repo::SignCommit(const Napi::CallbackInfo& info) {
                            signer = std::move(signer)](JobContext& job) mutable {
     auto repo = state->Use();
     RequireObject(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, checksum);
+    LoadDetached(repo.get(), checksum, job.cancellable());
     for (const std::string& key : signer.secret_keys) {
       SignOptions one;
       one.engine = signer.engine;
@@ -152,6 +154,7 @@ Napi::Value Repo::SignVerifyCommit(const Napi::CallbackInfo& info) {
                 verifier = std::move(verifier)](JobContext& job) -> ToJs {
                  auto repo = state->Use();
                  RequireObject(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, checksum);
+                 LoadDetached(repo.get(), checksum, job.cancellable());
                  const SignPtr engine = MakeVerifier(verifier);
                  GStringPtr message;
                  GError* error = nullptr;
@@ -175,14 +178,9 @@ Napi::Value Repo::SignDeleteSignatures(const Napi::CallbackInfo& info) {
         auto repo = state->Use();
         RequireObject(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, checksum);
         const SignPtr engine = MakeVerifier(verifier);
-        VariantPtr commit, metadata;
+        const VariantPtr commit = LoadVariant(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, checksum);
+        const VariantPtr metadata = LoadDetached(repo.get(), checksum, job.cancellable());
         GError* error = nullptr;
-        if (!ostree_repo_load_variant(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, checksum.c_str(),
-                                      commit.out(), &error) ||
-            !ostree_repo_read_commit_detached_metadata(repo.get(), checksum.c_str(), metadata.out(),
-                                                       job.cancellable(), &error)) {
-          throw FromGError(error, "Reading a commit").Detail("ref", checksum);
-        }
         const SharedBytes bytes = TakeBytes(g_variant_get_data_as_bytes(commit.get()));
         const char* key = ostree_sign_metadata_key(engine.get());
         VariantPtr list;

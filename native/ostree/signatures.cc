@@ -1,4 +1,7 @@
 // Repo: detached metadata, GPG signatures of commits and data, and the policy of a remote.
+#include <sys/stat.h>
+
+#include <cerrno>
 #include <utility>
 
 #include "core/arguments.h"
@@ -9,6 +12,7 @@
 #include "ostree/names.h"
 #include "ostree/read.h"
 #include "ostree/repo.h"
+#include "ostree/sound.h"
 
 namespace apt_ostree {
 
@@ -38,16 +42,6 @@ GObjectPtr<GFile> FileOrNull(const std::optional<std::string>& path) {
   return GObjectPtr<GFile>::Take(path ? g_file_new_for_path(path->c_str()) : nullptr);
 }
 
-VariantPtr DetachedMetadata(OstreeRepo* repo, const std::string& checksum, JobContext& job) {
-  VariantPtr metadata;
-  GError* error = nullptr;
-  if (!ostree_repo_read_commit_detached_metadata(repo, checksum.c_str(), metadata.out(),
-                                                 job.cancellable(), &error)) {
-    throw FromGError(error, "Reading detached metadata").Detail("ref", checksum);
-  }
-  return metadata;
-}
-
 void WriteDetachedMetadata(OstreeRepo* repo, const std::string& checksum, GVariant* metadata,
                            JobContext& job) {
   GError* error = nullptr;
@@ -75,6 +69,14 @@ struct Keyring {
   std::optional<std::string> file;
 };
 
+// libostree would wait for its writer, and could not be stopped.
+void RefuseFifo(const std::optional<std::string>& path) {
+  struct stat info;
+  if (path && stat(path->c_str(), &info) == 0 && S_ISFIFO(info.st_mode)) {
+    throw FromErrno(EINVAL, "Reading a keyring", *path);
+  }
+}
+
 Keyring CheckedKeyring(Napi::Env env, Napi::Value value) {
   const Options options(env, value, "options");
   Keyring keyring;
@@ -95,7 +97,7 @@ ToJs SignaturesResult(OstreeGpgVerifyResult* result) {
 Napi::Value Repo::ReadDetachedMetadata(const Napi::CallbackInfo& info) {
   std::string checksum = CheckedChecksum(info[0], "checksum");
   return Start(info, [state = state(), checksum = std::move(checksum)](JobContext& job) -> ToJs {
-    VariantPtr metadata = DetachedMetadata(state->Use().get(), checksum, job);
+    VariantPtr metadata = LoadDetached(state->Use().get(), checksum, job.cancellable());
     return [metadata](Napi::Env env) -> Napi::Value {
       // Removed metadata stay as an empty file.
       if (!metadata || g_variant_n_children(metadata.get()) == 0) return env.Null();
@@ -125,6 +127,7 @@ Napi::Value Repo::GpgSignCommit(const Napi::CallbackInfo& info) {
                            home = std::move(home)](JobContext& job) {
     auto repo = state->Use();
     RequireObject(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, checksum);
+    LoadDetached(repo.get(), checksum, job.cancellable());
     GError* error = nullptr;
     if (!ostree_repo_sign_commit(repo.get(), checksum.c_str(), key.c_str(), OrNull(home),
                                  job.cancellable(), &error)) {
@@ -141,6 +144,7 @@ Napi::Value Repo::GpgAppendSignature(const Napi::CallbackInfo& info) {
                            signature = std::move(signature)](JobContext& job) {
     auto repo = state->Use();
     RequireObject(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, checksum);
+    LoadDetached(repo.get(), checksum, job.cancellable());
     GError* error = nullptr;
     if (!ostree_repo_append_gpg_signature(repo.get(), checksum.c_str(), signature.get(),
                                           job.cancellable(), &error)) {
@@ -161,7 +165,7 @@ Napi::Value Repo::GpgDeleteSignatures(const Napi::CallbackInfo& info) {
        ids = std::move(ids)](JobContext& job) -> ToJs {
         auto repo = state->Use();
         const SharedBytes commit = CommitBytes(repo.get(), checksum);
-        const VariantPtr metadata = DetachedMetadata(repo.get(), checksum, job);
+        const VariantPtr metadata = LoadDetached(repo.get(), checksum, job.cancellable());
         VariantPtr signatures;
         if (metadata) {
           signatures = VariantPtr::Take(
@@ -216,7 +220,9 @@ Napi::Value Repo::GpgVerifyCommit(const Napi::CallbackInfo& info) {
                 keyring = std::move(keyring)](JobContext& job) -> ToJs {
                  auto repo = state->Use();
                  RequireObject(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, checksum);
+                 LoadDetached(repo.get(), checksum, job.cancellable());
                  GError* error = nullptr;
+                 RefuseFifo(keyring.file);
                  const auto directory = FileOrNull(keyring.directory);
                  const auto file = FileOrNull(keyring.file);
                  auto result = GpgResultPtr::Take(
@@ -279,6 +285,7 @@ Napi::Value Repo::GpgVerifyData(const Napi::CallbackInfo& info) {
                 keyring = std::move(keyring)](JobContext& job) -> ToJs {
                  auto repo = state->Use();
                  GError* error = nullptr;
+                 RefuseFifo(keyring.file);
                  const auto directory = FileOrNull(keyring.directory);
                  const auto file = FileOrNull(keyring.file);
                  auto result = GpgResultPtr::Take(ostree_repo_gpg_verify_data(
@@ -309,7 +316,7 @@ Napi::Value Repo::Verify(const Napi::CallbackInfo& info) {
         if (!ostree_repo_remote_get_gpg_verify(repo.get(), remote.c_str(), &ignored, &error)) {
           throw FromGError(error, "Reading a remote").Detail("remote", remote);
         }
-        const VariantPtr metadata = DetachedMetadata(repo.get(), checksum, job);
+        const VariantPtr metadata = LoadDetached(repo.get(), checksum, job.cancellable());
         const SharedBytes metadata_bytes =
             metadata ? TakeBytes(g_variant_get_data_as_bytes(metadata.get())) : SharedBytes();
         GStringPtr text;

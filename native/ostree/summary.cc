@@ -10,8 +10,10 @@
 #include "ostree/names.h"
 #include "ostree/network.h"
 #include "ostree/pull_options.h"
+#include "ostree/reachable.h"
 #include "ostree/repo.h"
 #include "ostree/sign_engine.h"
+#include "ostree/sound.h"
 
 namespace apt_ostree {
 
@@ -160,6 +162,13 @@ PullOptions CheckedFetchOptions(Napi::Env env, Napi::Value value) {
   return options;
 }
 
+// A summary tells of each ref's commit.
+void RequireSoundRefs(OstreeRepo* repo, GCancellable* cancellable) {
+  for (const RefCommit& ref : ListRefCommits(repo, true, cancellable)) {
+    if (IsChecksum(ref.checksum)) RequireSoundCommit(repo, ref.checksum);
+  }
+}
+
 }  // namespace
 
 void InitSummary(Napi::Env env, Napi::Object exports) {
@@ -177,6 +186,7 @@ Napi::Value Repo::SummaryRegenerate(const Napi::CallbackInfo& info) {
   return StartAlone(info, [state = state(), metadata](JobContext& job) {
     auto repo = state->Use();
     state->RequireNoTransaction();
+    RequireSoundRefs(repo.get(), job.cancellable());
     GError* error = nullptr;
     if (!ostree_repo_regenerate_summary(repo.get(), metadata.get(), job.cancellable(), &error)) {
       throw FromGError(error, "Writing the summary").Detail("path", state->path());
@@ -214,6 +224,7 @@ Napi::Value Repo::RegenerateMetadata(const Napi::CallbackInfo& info) {
     const auto call = RequireOstree<Call>("ostree_repo_regenerate_metadata");
     auto repo = state->Use();
     state->RequireNoTransaction();
+    RequireSoundRefs(repo.get(), job.cancellable());
     GError* error = nullptr;
     if (!call(repo.get(), metadata.get(), variant.get(), job.cancellable(), &error)) {
       throw FromGError(error, "Writing the metadata").Detail("path", state->path());

@@ -13,6 +13,7 @@
 #include "ostree/names.h"
 #include "ostree/read.h"
 #include "ostree/repo.h"
+#include "ostree/sound.h"
 
 namespace apt_ostree {
 
@@ -178,6 +179,7 @@ std::string DeployTree(const SysrootState& state, OstreeSysroot* sysroot, Deploy
   OstreeRepo* repo = ostree_sysroot_repo(sysroot);
   const std::string commit = ResolveCommit(repo, options.rev);
   RequireWholeCommit(repo, commit);
+  SoundTrees(repo, cancellable).Commit(commit);
   RequireKernel(repo, commit, cancellable);
   GObjectPtr<OstreeDeployment> merge;
   if (!options.merge) {
@@ -244,7 +246,12 @@ void Sysroot::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&Sysroot::Query>("query"),
              InstanceMethod<&Sysroot::UnlockDeployment>("unlockDeployment"),
              InstanceMethod<&Sysroot::ChangeFinalization>("changeFinalization"),
+             InstanceMethod<&Sysroot::UpdatePostCopy>("updatePostCopy"),
+             InstanceMethod<&Sysroot::KexecLoad>("kexecLoad"),
+             InstanceMethod<&Sysroot::SetSoftReboot>("setSoftReboot"),
+             InstanceMethod<&Sysroot::CanSoftReboot>("canSoftReboot"),
              InstanceMethod<&Sysroot::SetKernelArgumentsInPlace>("setKernelArgumentsInPlace"),
+             InstanceMethod<&Sysroot::BootArguments>("bootArguments"),
              InstanceMethod<&Sysroot::PrepareCleanup>("prepareCleanup"),
              InstanceMethod<&Sysroot::PruneRepo>("pruneRepo"),
              InstanceMethod<&Sysroot::StageOverlayInitrd>("stageOverlayInitrd"),
@@ -303,8 +310,13 @@ Napi::Value Sysroot::OpenRepo(const Napi::CallbackInfo& info) {
     auto repo_path =
         GObjectPtr<GFile>::Take(g_file_new_for_path((state->path() + "/ostree/repo").c_str()));
     auto sysroot_path = GObjectPtr<GFile>::Take(g_file_new_for_path(state->path().c_str()));
+    // Remotes go to /etc/ostree/remotes.d only where libostree's own handle of a sysroot looks for
+    // them there: in a deployment, which a directory of this name tells from a physical root.
+    struct stat in_deployment {};
     auto repo = GObjectPtr<OstreeRepo>::Take(
-        ostree_repo_new_for_sysroot_path(repo_path.get(), sysroot_path.get()));
+        stat((state->path() + "/sysroot").c_str(), &in_deployment) == 0
+            ? ostree_repo_new_for_sysroot_path(repo_path.get(), sysroot_path.get())
+            : ostree_repo_new(repo_path.get()));
     GError* error = nullptr;
     if (!ostree_repo_open(repo.get(), job.cancellable(), &error)) {
       throw FromGError(error, "Opening the repository").Detail("path", state->path());
@@ -345,7 +357,7 @@ Napi::Value Sysroot::Deploy(const Napi::CallbackInfo& info) {
   DeployOptions options = CheckedDeployOptions(Options(info.Env(), info[0], "options"));
   return Start(
       info, [state = state(), options = std::move(options)](JobContext& job) mutable -> ToJs {
-        auto sysroot = state->UseLocked();
+        auto sysroot = state->UseToBoot();
         std::string id = DeployTree(*state, sysroot.get(), options, job.cancellable());
         state->Load(job.cancellable());
         return [id = std::move(id),
@@ -367,7 +379,7 @@ Napi::Value Sysroot::WriteDeployments(const Napi::CallbackInfo& info) {
   }
   const bool clean = Arguments(info).Bool(1, "clean");
   return Start(info, [state = state(), ids = std::move(ids), clean](JobContext& job) {
-    auto sysroot = state->UseLocked();
+    auto sysroot = state->UseToBoot();
     GPtrArrayPtr list(g_ptr_array_new_with_free_func(g_object_unref));
     for (const std::string& id : ids) {
       auto deployment = FindDeployment(sysroot.get(), id);
@@ -424,17 +436,8 @@ Napi::Value Sysroot::SetOrigin(const Napi::CallbackInfo& info) {
       info, [state = state(), id = std::move(id), changes = std::move(changes)](JobContext& job) {
         auto sysroot = state->UseLocked();
         auto deployment = FindDeployment(sysroot.get(), id);
-        // A copy with everything the file has: unknown keys belong to others.
-        GKeyFilePtr origin(g_key_file_new());
-        if (GKeyFile* current = ostree_deployment_get_origin(deployment.get())) {
-          gsize length = 0;
-          GStringPtr text(g_key_file_to_data(current, &length, nullptr));
-          GError* error = nullptr;
-          if (!g_key_file_load_from_data(origin.get(), text.get(), length, G_KEY_FILE_KEEP_COMMENTS,
-                                         &error)) {
-            throw FromGError(error, "Reading an origin").Detail("ref", id);
-          }
-        }
+        // As the file stands, comments too: what this does not know belongs to others.
+        GKeyFilePtr origin = LoadOrigin(sysroot.get(), deployment.get());
         WriteInto(origin.get(), changes);
         GError* error = nullptr;
         if (!ostree_sysroot_write_origin_file(sysroot.get(), deployment.get(), origin.get(),
@@ -451,8 +454,9 @@ Napi::Value Sysroot::SetKernelArguments(const Napi::CallbackInfo& info) {
   std::vector<std::string> list = CheckedStrings(info[1], "kernelArguments");
   return Start(
       info, [state = state(), id = std::move(id), list = std::move(list)](JobContext& job) mutable {
-        auto sysroot = state->UseLocked();
+        auto sysroot = state->UseToBoot();
         auto deployment = FindDeployment(sysroot.get(), id);
+        KeepOstreeArgument(deployment.get(), &list);
         std::vector<char*> argv = Argv(list);
         GError* error = nullptr;
         if (!ostree_sysroot_deployment_set_kargs(sysroot.get(), deployment.get(), argv.data(),

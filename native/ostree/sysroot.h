@@ -27,6 +27,9 @@ class SysrootState {
   GObjectPtr<OstreeSysroot> UseLoaded() const;
   // A sysroot that is loaded and locked; throws ERR_INVALID_STATE.
   GObjectPtr<OstreeSysroot> UseLocked() const;
+  // The same, for work that writes the boot list; throws ERR_INVALID_STATE for a boot loader whose
+  // support in libostree would end the process.
+  GObjectPtr<OstreeSysroot> UseToBoot() const;
   // Reads the deployments from disk, if they changed; says whether they did.
   bool Load(GCancellable* cancellable);
   // Reads them in any case: the file's times do not show a change of a boot loader entry.
@@ -72,14 +75,16 @@ class Sysroot : public Wrap<Sysroot, SysrootState> {
   Napi::Value Query(const Napi::CallbackInfo& info);
   Napi::Value UnlockDeployment(const Napi::CallbackInfo& info);
   Napi::Value ChangeFinalization(const Napi::CallbackInfo& info);
+  Napi::Value UpdatePostCopy(const Napi::CallbackInfo& info);
+  Napi::Value KexecLoad(const Napi::CallbackInfo& info);
+  Napi::Value SetSoftReboot(const Napi::CallbackInfo& info);
+  Napi::Value CanSoftReboot(const Napi::CallbackInfo& info);
   Napi::Value SetKernelArgumentsInPlace(const Napi::CallbackInfo& info);
+  Napi::Value BootArguments(const Napi::CallbackInfo& info);
   Napi::Value PrepareCleanup(const Napi::CallbackInfo& info);
   Napi::Value PruneRepo(const Napi::CallbackInfo& info);
   Napi::Value StageOverlayInitrd(const Napi::CallbackInfo& info);
   Napi::Value Upgrade(const Napi::CallbackInfo& info);
 };
-
-// Registers `sysrootFeatures`.
-void InitSysrootFunctions(Napi::Env env, Napi::Object exports);
 
 }  // namespace apt_ostree

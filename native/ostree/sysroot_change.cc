@@ -1,5 +1,4 @@
 // Sysroot: questions about deployments, and changes beside deploying.
-#include <dlfcn.h>
 #include <fcntl.h>
 
 #include <cerrno>
@@ -7,41 +6,15 @@
 
 #include "core/arguments.h"
 #include "core/error.h"
+#include "core/open.h"
+#include "core/values.h"
 #include "ostree/deployment.h"
+#include "ostree/reachable.h"
 #include "ostree/sysroot.h"
 
 namespace apt_ostree {
 
 namespace {
-
-// Of libraries newer than the one this was built with; null where it lacks the function.
-template <typename Call>
-Call Newer(const char* name) {
-  return reinterpret_cast<Call>(dlsym(RTLD_DEFAULT, name));
-}
-
-constexpr const char* kChangeFinalization = "ostree_sysroot_change_finalization";
-
-struct Feature {
-  const char* name;
-  const char* function;
-};
-
-constexpr Feature kFeatures[] = {
-    {"changeFinalization", kChangeFinalization},
-    {"updatePostCopy", "ostree_sysroot_update_post_copy"},
-    {"kexecLoad", "ostree_sysroot_deployment_kexec_load"},
-    {"softReboot", "ostree_sysroot_deployment_set_soft_reboot"},
-};
-
-Napi::Value Features(const Napi::CallbackInfo& info) {
-  Napi::Object object = Napi::Object::New(info.Env());
-  for (const Feature& feature : kFeatures) {
-    object.Set(feature.name,
-               Napi::Boolean::New(info.Env(), dlsym(RTLD_DEFAULT, feature.function) != nullptr));
-  }
-  return object;
-}
 
 std::string IdOf(OstreeDeployment* deployment) {
   if (deployment == nullptr) return "";
@@ -66,11 +39,32 @@ ToJs Snapshot(OstreeSysroot* sysroot) {
   };
 }
 
-}  // namespace
-
-void InitSysrootFunctions(Napi::Env env, Napi::Object exports) {
-  exports.Set("sysrootFeatures", Napi::Function::New<Features>(env));
+// libostree's own dry run removes static deltas all the same. Links to payloads go with their
+// files and are not counted.
+void CountUnreachable(OstreeRepo* repo, const Reachable& keep, JobContext& job, gint* total,
+                      gint* pruned, guint64* bytes) {
+  const GHashTablePtr stored = StoredObjects(repo, false, job.cancellable());
+  GHashTableIter iter;
+  gpointer key;
+  g_hash_table_iter_init(&iter, stored.get());
+  while (g_hash_table_iter_next(&iter, &key, nullptr)) {
+    job.ThrowIfCancelled();
+    auto* variant = static_cast<GVariant*>(key);
+    const ObjectName name = NameOf(variant);
+    ++*total;
+    if (keep.Contains(variant) || name.type == OSTREE_OBJECT_TYPE_PAYLOAD_LINK) continue;
+    guint64 size = 0;
+    GError* error = nullptr;
+    if (!ostree_repo_query_object_storage_size(repo, name.type, name.checksum.c_str(), &size,
+                                               job.cancellable(), &error)) {
+      throw FromGError(error, "Looking at an object").Detail("ref", name.checksum);
+    }
+    ++*pruned;
+    *bytes += size;
+  }
 }
+
+}  // namespace
 
 Napi::Value Sysroot::Refresh(const Napi::CallbackInfo& info) {
   return Start(info, [state = state()](JobContext& job) -> ToJs {
@@ -130,53 +124,39 @@ Napi::Value Sysroot::UnlockDeployment(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value Sysroot::ChangeFinalization(const Napi::CallbackInfo& info) {
+Napi::Value Sysroot::BootArguments(const Napi::CallbackInfo& info) {
   std::string id = Arguments(info).String(0, "id");
-  return Start(info, [state = state(), id = std::move(id)](JobContext& job) -> ToJs {
-    auto sysroot = state->UseLocked();
+  return Start(info, [state = state(), id = std::move(id)](JobContext&) -> ToJs {
+    auto sysroot = state->UseLoaded();
     auto deployment = FindDeployment(sysroot.get(), id);
-    const auto call =
-        Newer<gboolean (*)(OstreeSysroot*, OstreeDeployment*, GError**)>(kChangeFinalization);
-    if (call == nullptr) {
-      throw NativeError("ERR_OSTREE_NOT_SUPPORTED",
-                        "Changing the finalization of a deployment needs libostree 2023.8");
-    }
-    if (!ostree_deployment_is_staged(deployment.get())) {
-      throw NativeError("ERR_INVALID_STATE", "The deployment is not staged").Detail("ref", id);
-    }
-    GError* error = nullptr;
-    if (!call(sysroot.get(), deployment.get(), &error)) {
-      throw FromGError(error, "Changing the finalization").Detail("ref", id);
-    }
-    state->Load(job.cancellable());
-    return Snapshot(sysroot.get());
+    return [list = apt_ostree::BootArguments(deployment.get())](Napi::Env env) {
+      return StringsToJs(env, list);
+    };
   });
 }
 
 Napi::Value Sysroot::SetKernelArgumentsInPlace(const Napi::CallbackInfo& info) {
   std::string id = Arguments(info).String(0, "id");
-  std::string text = CheckedString(info[1], "kernelArguments");
-  if (text.find('\n') != std::string::npos) {
-    throw InvalidArgumentValue(info.Env(), "kernelArguments", "must be one line");
+  std::vector<std::string> list = CheckedStrings(info[1], "kernelArguments");
+  for (const std::string& argument : list) {
+    if (argument.find('\n') != std::string::npos) {
+      throw InvalidArgumentValue(info.Env(), "kernelArguments", "must be one line");
+    }
   }
   return Start(info,
                [state = state(), id = std::move(id),
-                text = std::move(text)](JobContext& job) mutable -> ToJs {
+                list = std::move(list)](JobContext& job) mutable -> ToJs {
                  auto sysroot = state->UseLocked();
                  auto deployment = FindDeployment(sysroot.get(), id);
-                 // The caller's list is without libostree's own argument, which names what boots.
-                 OstreeBootconfigParser* boot = ostree_deployment_get_bootconfig(deployment.get());
-                 const char* options =
-                     boot != nullptr ? ostree_bootconfig_parser_get(boot, "options") : nullptr;
-                 if (options == nullptr) {
+                 if (apt_ostree::BootArguments(deployment.get()).empty()) {
                    throw NativeError("ERR_INVALID_STATE", "The deployment has no boot loader entry")
                        .Detail("ref", id);
                  }
-                 GStrvPtr parts(g_strsplit(options, " ", -1));
-                 for (char** part = parts.get(); *part != nullptr; ++part) {
-                   if (g_str_has_prefix(*part, "ostree="))
-                     text += (text.empty() ? "" : " ") + std::string(*part);
-                 }
+                 // The caller's list is without libostree's own argument, which names what boots.
+                 KeepOstreeArgument(deployment.get(), &list);
+                 std::string text;
+                 for (const std::string& argument : list)
+                   text += (text.empty() ? "" : " ") + argument;
                  GError* error = nullptr;
                  if (!ostree_sysroot_deployment_set_kargs_in_place(
                          sysroot.get(), deployment.get(), text.data(), job.cancellable(), &error)) {
@@ -202,19 +182,30 @@ Napi::Value Sysroot::PruneRepo(const Napi::CallbackInfo& info) {
   Options options(info.Env(), info[0], "options");
   int flags = OSTREE_REPO_PRUNE_FLAGS_NONE;
   if (options.Bool("refsOnly", false)) flags |= OSTREE_REPO_PRUNE_FLAGS_REFS_ONLY;
-  if (options.Bool("dryRun", false)) flags |= OSTREE_REPO_PRUNE_FLAGS_NO_PRUNE;
-  return Start(info, [state = state(), flags](JobContext& job) -> ToJs {
+  const bool dry_run = options.Bool("dryRun", false);
+  return Start(info, [state = state(), flags, dry_run](JobContext& job) -> ToJs {
     auto sysroot = state->UseLocked();
-    GHashTablePtr reachable(ostree_repo_traverse_new_reachable());
-    OstreeRepoPruneOptions prune = {};
-    prune.flags = static_cast<OstreeRepoPruneFlags>(flags);
-    prune.reachable = reachable.get();
+    OstreeRepo* repo = ostree_sysroot_repo(sysroot.get());
+    Reachable keep(repo, job, false);
+    keep.AddRefs(0);
+    const GPtrArrayPtr deployments(ostree_sysroot_get_deployments(sysroot.get()));
+    for (guint i = 0; i < deployments->len; ++i) {
+      auto* deployment = static_cast<OstreeDeployment*>(deployments->pdata[i]);
+      keep.AddCommit(ostree_deployment_get_csum(deployment), 0);
+    }
     gint total = 0, pruned = 0;
     guint64 bytes = 0;
-    GError* error = nullptr;
-    if (!ostree_sysroot_cleanup_prune_repo(sysroot.get(), &prune, &total, &pruned, &bytes,
-                                           job.cancellable(), &error)) {
-      throw FromGError(error, "Pruning the repository").Detail("path", state->path());
+    if (dry_run) {
+      CountUnreachable(repo, keep, job, &total, &pruned, &bytes);
+    } else {
+      OstreeRepoPruneOptions prune = {};
+      prune.flags = static_cast<OstreeRepoPruneFlags>(flags);
+      prune.reachable = keep.get();
+      GError* error = nullptr;
+      if (!ostree_sysroot_cleanup_prune_repo(sysroot.get(), &prune, &total, &pruned, &bytes,
+                                             job.cancellable(), &error)) {
+        throw FromGError(error, "Pruning the repository").Detail("path", state->path());
+      }
     }
     return [total, pruned, bytes](Napi::Env env) -> Napi::Value {
       Napi::Object object = Napi::Object::New(env);
@@ -230,8 +221,7 @@ Napi::Value Sysroot::StageOverlayInitrd(const Napi::CallbackInfo& info) {
   std::string path = Arguments(info).Path(0, "path");
   return Start(info, [state = state(), path = std::move(path)](JobContext& job) -> ToJs {
     auto sysroot = state->UseLocked();
-    const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd) throw FromErrno(errno, "Opening an initrd", path);
+    const UniqueFd fd = OpenRegular(path, "Opening an initrd");
     GStringPtr checksum;
     GError* error = nullptr;
     if (!ostree_sysroot_stage_overlay_initrd(sysroot.get(), fd.get(), Out(checksum),

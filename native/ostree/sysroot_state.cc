@@ -37,6 +37,18 @@ GObjectPtr<OstreeSysroot> SysrootState::UseLocked() const {
   return sysroot;
 }
 
+GObjectPtr<OstreeSysroot> SysrootState::UseToBoot() const {
+  auto sysroot = UseLocked();
+  if (ostree_sysroot_get_booted_deployment(sysroot.get()) == nullptr &&
+      g_strcmp0(ostree_repo_get_bootloader(ostree_sysroot_repo(sysroot.get())), "zipl") == 0) {
+    throw NativeError("ERR_INVALID_STATE",
+                      "With sysroot.bootloader=zipl, libostree can write the boot list of the "
+                      "running system only")
+        .Detail("path", path_);
+  }
+  return sysroot;
+}
+
 bool SysrootState::Load(GCancellable* cancellable) {
   auto sysroot = Use();
   // libostree reports the first missing piece as a plain "no such file".

@@ -1,13 +1,10 @@
 // Repo: transactions and what is written inside them.
-#include <fcntl.h>
-
-#include <set>
 #include <utility>
+#include <vector>
 
 #include "core/arguments.h"
 #include "core/error.h"
 #include "core/variant.h"
-#include "ostree/devino_cache.h"
 #include "ostree/mutable_tree.h"
 #include "ostree/names.h"
 #include "ostree/read.h"
@@ -32,6 +29,51 @@ TreeChecksums WriteRoot(OstreeRepo* repo, OstreeMutableTree* tree, GObjectPtr<GF
           ostree_mutable_tree_get_metadata_checksum(tree)};
 }
 
+// Keys of the parent's metadata, then `metadata`, whose own keys win.
+VariantPtr KeepMetadata(OstreeRepo* repo, const std::string& parent,
+                        const std::vector<std::string>& keys, GVariant* metadata) {
+  const VariantPtr commit = LoadVariant(repo, OSTREE_OBJECT_TYPE_COMMIT, parent);
+  const VariantPtr old = VariantPtr::Take(g_variant_get_child_value(commit.get(), 0));
+  std::vector<GVariant*> entries;
+  const auto add = [&entries](const char* key, GVariant* value) {
+    entries.push_back(
+        g_variant_new_dict_entry(g_variant_new_string(key), g_variant_new_variant(value)));
+  };
+  std::vector<VariantPtr> kept;
+  for (const std::string& key : keys) {
+    if (metadata != nullptr) {
+      const VariantPtr own =
+          VariantPtr::Take(g_variant_lookup_value(metadata, key.c_str(), nullptr));
+      if (own) continue;
+    }
+    kept.push_back(VariantPtr::Take(g_variant_lookup_value(old.get(), key.c_str(), nullptr)));
+    if (!kept.back()) {
+      for (GVariant* entry : entries) g_variant_unref(g_variant_ref_sink(entry));
+      throw NativeError("ENOENT", "The parent has no metadata " + key).Detail("ref", parent);
+    }
+    add(key.c_str(), kept.back().get());
+  }
+  std::vector<VariantPtr> given;
+  const gsize count = metadata == nullptr ? 0 : g_variant_n_children(metadata);
+  for (gsize i = 0; i < count; ++i) {
+    given.push_back(VariantPtr::Take(g_variant_get_child_value(metadata, i)));
+    entries.push_back(given.back().get());
+  }
+  return VariantPtr::Sink(
+      g_variant_new_array(G_VARIANT_TYPE("{sv}"), entries.data(), entries.size()));
+}
+
+// The metadata and what says which kernel the tree has.
+VariantPtr BootableMetadata(GFile* root, GVariant* metadata, GCancellable* cancellable) {
+  g_auto(GVariantDict) dict;
+  g_variant_dict_init(&dict, metadata);
+  GError* error = nullptr;
+  if (!ostree_commit_metadata_for_bootable(root, &dict, cancellable, &error)) {
+    throw FromGError(error, "Looking for a kernel");
+  }
+  return VariantPtr::Sink(g_variant_dict_end(&dict));
+}
+
 ToJs TreeChecksumsToJs(TreeChecksums root) {
   return [root = std::move(root)](Napi::Env env) -> Napi::Value {
     Napi::Object object = Napi::Object::New(env);
@@ -40,30 +82,6 @@ ToJs TreeChecksumsToJs(TreeChecksums root) {
     return object;
   };
 }
-
-// What an import changes or leaves out, decided here: a call into JavaScript for each file would
-// cost more than the import.
-struct ImportFilter {
-  bool set_uid = false;
-  bool set_gid = false;
-  uint32_t uid = 0;
-  uint32_t gid = 0;
-  std::set<std::string> skip;
-
-  static OstreeRepoCommitFilterResult Call(OstreeRepo*, const char* path, GFileInfo* file,
-                                           gpointer data) {
-    const auto* filter = static_cast<const ImportFilter*>(data);
-    if (!filter->skip.empty() && filter->skip.count(path) != 0) {
-      return OSTREE_REPO_COMMIT_FILTER_SKIP;
-    }
-    if (filter->set_uid) g_file_info_set_attribute_uint32(file, "unix::uid", filter->uid);
-    if (filter->set_gid) g_file_info_set_attribute_uint32(file, "unix::gid", filter->gid);
-    return OSTREE_REPO_COMMIT_FILTER_ALLOW;
-  }
-};
-
-using ModifierPtr =
-    std::unique_ptr<OstreeRepoCommitModifier, FreeWith<ostree_repo_commit_modifier_unref>>;
 
 }  // namespace
 
@@ -130,11 +148,15 @@ Napi::Value Repo::WriteCommit(const Napi::CallbackInfo& info) {
   VariantPtr metadata = VardictFromJs(options.Raw("commitMetadata"), "metadata");
   // Seconds; -1 is now.
   const int64_t timestamp = options.Integer("timestamp", -1, -1, INT64_C(253402300799));
+  const bool bootable = options.Bool("bootable", false);
+  std::vector<std::string> keep = options.Strings("keepMetadata");
+  if (!keep.empty() && !parent)
+    throw InvalidArgumentValue(info.Env(), "keepMetadata", "needs a parent");
   return Start(
       info,
       [state = state(), tree = std::move(tree), parent = std::move(parent),
-       subject = std::move(subject), body = std::move(body), metadata = std::move(metadata),
-       timestamp](JobContext& job) -> ToJs {
+       subject = std::move(subject), body = std::move(body), given = std::move(metadata), bootable,
+       keep = std::move(keep), timestamp](JobContext& job) -> ToJs {
         const TransactionShare transaction = state->RequireTransaction();
         OstreeRepo* repo = transaction.repo();
         RequireObject(repo, OSTREE_OBJECT_TYPE_DIR_TREE, tree.contents);
@@ -145,6 +167,9 @@ Napi::Value Repo::WriteCommit(const Napi::CallbackInfo& info) {
         GObjectPtr<GFile> root;
         WriteRoot(repo, root_tree.get(), &root, job.cancellable());
         auto* root_file = reinterpret_cast<OstreeRepoFile*>(root.get());
+        VariantPtr metadata = given;
+        if (!keep.empty()) metadata = KeepMetadata(repo, *parent, keep, metadata.get());
+        if (bootable) metadata = BootableMetadata(root.get(), metadata.get(), job.cancellable());
         GStringPtr checksum;
         GError* error = nullptr;
         const char* parent_text = parent ? parent->c_str() : nullptr;
@@ -163,91 +188,6 @@ Napi::Value Repo::WriteCommit(const Napi::CallbackInfo& info) {
           return Napi::String::New(env, text);
         };
       });
-}
-
-namespace {
-
-// How an import reads files, as JavaScript asked for it.
-struct ImportOptions {
-  ImportFilter filter;
-  int flags = OSTREE_REPO_COMMIT_MODIFIER_FLAGS_NONE;
-  std::shared_ptr<DevinoCacheState> devino;
-
-  // Points into this object.
-  ModifierPtr Modifier() {
-    const bool filtered = filter.set_uid || filter.set_gid || !filter.skip.empty();
-    ModifierPtr modifier(ostree_repo_commit_modifier_new(
-        static_cast<OstreeRepoCommitModifierFlags>(flags), filtered ? ImportFilter::Call : nullptr,
-        filtered ? &filter : nullptr, nullptr));
-    if (devino) ostree_repo_commit_modifier_set_devino_cache(modifier.get(), devino->cache.get());
-    return modifier;
-  }
-  std::unique_lock<std::mutex> LockDevino() {
-    return devino ? std::unique_lock<std::mutex>(devino->mutex) : std::unique_lock<std::mutex>();
-  }
-};
-
-ImportOptions CheckedImport(const Options& options, Napi::Env env) {
-  ImportOptions import;
-  import.filter.set_uid = options.Has("uid");
-  import.filter.set_gid = options.Has("gid");
-  import.filter.uid = static_cast<uint32_t>(options.Integer("uid", 0, 0, UINT32_MAX));
-  import.filter.gid = static_cast<uint32_t>(options.Integer("gid", 0, 0, UINT32_MAX));
-  for (std::string& name : options.Strings("skip")) import.filter.skip.insert(std::move(name));
-  const auto flag = [&](const char* key, int value) {
-    if (options.Bool(key, false)) import.flags |= value;
-  };
-  flag("skipXattrs", OSTREE_REPO_COMMIT_MODIFIER_FLAGS_SKIP_XATTRS);
-  flag("canonicalPermissions", OSTREE_REPO_COMMIT_MODIFIER_FLAGS_CANONICAL_PERMISSIONS);
-  flag("consume", OSTREE_REPO_COMMIT_MODIFIER_FLAGS_CONSUME);
-  flag("devinoCanonical", OSTREE_REPO_COMMIT_MODIFIER_FLAGS_DEVINO_CANONICAL);
-  import.devino = DevinoCache::Optional(env, options.Raw("devinoCache"));
-  return import;
-}
-
-}  // namespace
-
-Napi::Value Repo::WriteDirectory(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  std::string path = arguments.Path(0, "path");
-  auto tree_state = MutableTree::StateOf(info.Env(), info[1], "tree");
-  ImportOptions import = CheckedImport(arguments.Object(2, "options"), info.Env());
-  return Start(info, [state = state(), tree_state, path = std::move(path),
-                      import = std::move(import)](JobContext& job) mutable {
-    const TransactionShare transaction = state->RequireTransaction();
-    const MutableTreeState::Locked tree = tree_state->Lock();
-    const auto devino_lock = import.LockDevino();
-    const ModifierPtr modifier = import.Modifier();
-    GError* error = nullptr;
-    if (!ostree_repo_write_dfd_to_mtree(transaction.repo(), AT_FDCWD, path.c_str(), tree.get(),
-                                        modifier.get(), job.cancellable(), &error)) {
-      throw FromGError(error, "Importing a directory").Detail("path", path);
-    }
-    return Undefined();
-  });
-}
-
-Napi::Value Repo::WriteArchive(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  std::string path = arguments.Path(0, "path");
-  auto tree_state = MutableTree::StateOf(info.Env(), info[1], "tree");
-  const Options options = arguments.Object(2, "options");
-  ImportOptions import = CheckedImport(options, info.Env());
-  const bool create_parents = options.Bool("createParents", true);
-  return Start(info, [state = state(), tree_state, path = std::move(path),
-                      import = std::move(import), create_parents](JobContext& job) mutable {
-    const TransactionShare transaction = state->RequireTransaction();
-    const MutableTreeState::Locked tree = tree_state->Lock();
-    const ModifierPtr modifier = import.Modifier();
-    auto file = GObjectPtr<GFile>::Take(g_file_new_for_path(path.c_str()));
-    GError* error = nullptr;
-    if (!ostree_repo_write_archive_to_mtree(transaction.repo(), file.get(), tree.get(),
-                                            modifier.get(), create_parents, job.cancellable(),
-                                            &error)) {
-      throw FromGError(error, "Importing an archive").Detail("path", path);
-    }
-    return Undefined();
-  });
 }
 
 }  // namespace apt_ostree

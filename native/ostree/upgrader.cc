@@ -19,6 +19,25 @@ struct UpgradeOptions {
   bool allow_older = false, pull = true, deploy = true, stage = false;
 };
 
+// The new deployment gets the origin file of the one that it is merged with as it stands: keys and
+// comments that this does not know belong to others.
+void KeepOrigin(OstreeSysroot* sysroot, OstreeSysrootUpgrader* upgrader,
+                const UpgradeOptions& upgrade, GCancellable* cancellable) {
+  const char* stateroot = upgrade.stateroot ? upgrade.stateroot->c_str() : nullptr;
+  auto merge =
+      GObjectPtr<OstreeDeployment>::Take(ostree_sysroot_get_merge_deployment(sysroot, stateroot));
+  GKeyFilePtr origin = merge ? LoadOrigin(sysroot, merge.get()) : GKeyFilePtr(g_key_file_new());
+  if (upgrade.refspec) {
+    g_key_file_set_string(origin.get(), "origin", "refspec", upgrade.refspec->c_str());
+  } else if (!g_key_file_has_key(origin.get(), "origin", "refspec", nullptr)) {
+    return;
+  }
+  GError* error = nullptr;
+  if (!ostree_sysroot_upgrader_set_origin(upgrader, origin.get(), cancellable, &error)) {
+    throw FromGError(error, "Setting the origin").Detail("ref", upgrade.refspec.value_or(""));
+  }
+}
+
 }  // namespace
 
 Napi::Value Sysroot::Upgrade(const Napi::CallbackInfo& info) {
@@ -51,21 +70,13 @@ Napi::Value Sysroot::Upgrade(const Napi::CallbackInfo& info) {
     if (!ostree_repo_reload_config(ostree_sysroot_repo(sysroot.get()), job.cancellable(), &error)) {
       throw FromGError(error, "Reading the configuration").Detail("path", state->path());
     }
+    if (upgrade.deploy) state->UseToBoot();
     auto upgrader =
         GObjectPtr<OstreeSysrootUpgrader>::Take(ostree_sysroot_upgrader_new_for_os_with_flags(
             sysroot.get(), upgrade.stateroot ? upgrade.stateroot->c_str() : nullptr,
             static_cast<OstreeSysrootUpgraderFlags>(flags), job.cancellable(), &error));
     if (!upgrader) throw FromGError(error, "Upgrading").Detail("path", state->path());
-    if (upgrade.refspec) {
-      // The other keys belong to others.
-      GKeyFilePtr origin(ostree_sysroot_upgrader_dup_origin(upgrader.get()));
-      if (!origin) origin.reset(g_key_file_new());
-      g_key_file_set_string(origin.get(), "origin", "refspec", upgrade.refspec->c_str());
-      if (!ostree_sysroot_upgrader_set_origin(upgrader.get(), origin.get(), job.cancellable(),
-                                              &error)) {
-        throw FromGError(error, "Setting the origin").Detail("ref", *upgrade.refspec);
-      }
-    }
+    KeepOrigin(sysroot.get(), upgrader.get(), upgrade, job.cancellable());
     int pull = OSTREE_SYSROOT_UPGRADER_PULL_FLAGS_NONE;
     if (upgrade.allow_older) pull |= OSTREE_SYSROOT_UPGRADER_PULL_FLAGS_ALLOW_OLDER;
     if (!upgrade.pull) pull |= OSTREE_SYSROOT_UPGRADER_PULL_FLAGS_SYNTHETIC;

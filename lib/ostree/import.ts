@@ -1,0 +1,226 @@
+/** How files get into a tree: options of imports, their results, and running them. */
+
+import type { NativeJob } from '../../types/binding.js';
+import type {
+  NativeImportEvent,
+  NativeImportOptions,
+  NativeImportResult,
+} from '../../types/ostree.js';
+import {
+  checkArray,
+  checkFunction,
+  checkNumber,
+  checkOptions,
+  checkPath,
+  checkString,
+  type PathLike,
+} from '../checks.js';
+import { invalidArgType, invalidArgValue } from '../errors.js';
+import { type JobOptions, runJob } from '../job.js';
+import { DevinoCache } from './devino_cache.js';
+import { answerFilter, type ImportFilter } from './import_filter.js';
+
+/** Permission bits to take away, then to add. */
+export interface ModeMask {
+  clear?: number;
+  set?: number;
+}
+
+/** Another mode for one path. */
+export interface StatOverride {
+  /** Absolute within what is imported. */
+  path: string;
+  /** Permission bits. */
+  mode: number;
+  /** These are all permission bits, rather than some to add. @default false */
+  replace?: boolean;
+}
+
+/** How far an import is. */
+export interface ImportProgress {
+  directories: number;
+  /** Files and links. */
+  files: number;
+  /** Bytes of content that were read. */
+  bytes: number;
+}
+
+/**
+ * How files are read on their way into a tree. Rules come in this order: skips, `owner`,
+ * `readOnlyExecutables`, `modes`, `statOverrides`, `filter`, `canonicalPermissions`.
+ */
+export interface ImportOptions extends JobOptions {
+  /** The directory of the tree that it all goes to, made if it is missing. @default '/' */
+  prefix?: string;
+  /** Owner of everything imported. @default as it is there */
+  owner?: { uid?: number; gid?: number };
+  /** Absolute paths within the source to leave out, with what is below them. */
+  skip?: readonly string[];
+  /**
+   * Patterns of paths to leave out: `*` and `?` stop at slashes, `**` does not, `[a-z]` is a set.
+   * A pattern that begins with a slash fits whole paths, any other one the last names of a path.
+   */
+  skipPatterns?: readonly string[];
+  /** Changes the modes of all files, of all directories. */
+  modes?: { files?: ModeMask; directories?: ModeMask };
+  /** Nobody may write to executable files, as in `ostree commit --mode-ro-executables`. */
+  readOnlyExecutables?: boolean;
+  /** Modes of single paths; see {@link parseStatOverrides}. */
+  statOverrides?: readonly StatOverride[];
+  /**
+   * Decides about each path, after the rules above. It is called on the JavaScript thread, many
+   * paths in a row, and the import waits: rules as data are much faster.
+   */
+  filter?: ImportFilter;
+  /** Do not store extended attributes. */
+  skipXattrs?: boolean;
+  /** Owner 0:0, modes without set-id bits and nothing beyond 0755; what mode `bare-user-only` needs. */
+  canonicalPermissions?: boolean;
+  /** Put the sizes of all objects into the commit's metadata (`ostree.sizes`). */
+  generateSizes?: boolean;
+  /**
+   * Label files as the SELinux policy of this root directory says; `true`: the policy within what
+   * is imported.
+   */
+  selinuxPolicy?: PathLike | true;
+  /** With `selinuxPolicy`: fail where the policy has no label for a path. */
+  errorOnUnlabeled?: boolean;
+  /** Called now and then. Archives and other commits report nothing. */
+  onProgress?: (progress: ImportProgress) => void;
+}
+
+export interface WriteDirectoryOptions extends ImportOptions {
+  /** Remove the files as they are imported; may rename instead of copying. */
+  consume?: boolean;
+  /** The cache of the checkout that the directory is: unchanged files are not read. */
+  devinoCache?: DevinoCache;
+  /** Trust what is known of a file even where metadata differ; what mode `bare-user` needs. */
+  devinoCanonical?: boolean;
+  /**
+   * Files that are hard links of objects of this repository are those objects: looks at the names
+   * of all objects first (`ostree commit --link-checkout-speedup`).
+   */
+  linkCheckoutSpeedup?: boolean;
+  /** How many threads read and hash. @default one for each processor */
+  threads?: number;
+}
+
+/**
+ * What an import met. Only this library's own import of directories counts: after one of an archive
+ * or a commit, and with the options that need libostree's own, all numbers are 0, and the statistics
+ * of the transaction say what was written.
+ */
+export interface ImportResult {
+  directories: number;
+  /** Files and links. */
+  files: number;
+  /** Files whose content was read. */
+  hashed: number;
+  /** Bytes that these had. */
+  bytes: number;
+  /** Files that were objects already. */
+  known: number;
+  /** Paths and patterns of `skip`, `skipPatterns` and `statOverrides` that nothing fitted. */
+  unmatched: string[];
+}
+
+/**
+ * Reads a statoverride file as `ostree commit --statoverride` takes it: lines of a decimal or
+ * 0x-hexadecimal mode, a space and a path. `+MODE` or `MODE` adds bits, `=MODE` replaces all.
+ * Synchronous.
+ *
+ * @throws `ERR_INVALID_ARG_VALUE` for a line that is something else.
+ * @see ostree-commit(1)
+ * @example
+ * parseStatOverrides('+2048 /usr/bin/su\n=384 /etc/shadow\n');
+ * // [{ path: '/usr/bin/su', mode: 0o4000 }, { path: '/etc/shadow', mode: 0o600, replace: true }]
+ */
+export function parseStatOverrides(text: string): StatOverride[] {
+  checkString(text, 'text');
+  const overrides: StatOverride[] = [];
+  for (const line of text.split('\n')) {
+    if (line === '') continue;
+    const parts = /^([=+]?)(\d+|0[xX][0-9a-fA-F]+) (.+)$/.exec(line);
+    const mode = Number(parts?.[2]);
+    if (!parts || mode > 0o7777) {
+      throw invalidArgValue('text', `has a line that is no mode and path: ${line}`);
+    }
+    overrides.push({ path: parts[3] as string, mode, ...(parts[1] === '=' && { replace: true }) });
+  }
+  return overrides;
+}
+
+/** @internal Checked, and as native code takes them. */
+export function nativeImportOptions(options: WriteDirectoryOptions): NativeImportOptions {
+  checkOptions(options);
+  const { owner, modes, selinuxPolicy, filter, onProgress } = options;
+  if (owner !== undefined) checkOptions(owner, 'options.owner');
+  if (modes !== undefined) checkOptions(modes, 'options.modes');
+  if (onProgress !== undefined) checkFunction(onProgress, 'options.onProgress');
+  for (const name of ['skip', 'skipPatterns', 'statOverrides'] as const) {
+    if (options[name] !== undefined) checkArray(options[name], `options.${name}`);
+  }
+  options.statOverrides?.forEach((line, index) => {
+    checkString(line?.path, `options.statOverrides[${index}].path`);
+    checkNumber(line.mode, `options.statOverrides[${index}].mode`);
+  });
+  if (filter !== undefined) checkFunction(filter, 'options.filter');
+  const { devinoCache } = options;
+  if (devinoCache !== undefined && !(devinoCache instanceof DevinoCache)) {
+    throw invalidArgType('options.devinoCache', 'an instance of DevinoCache', devinoCache);
+  }
+  return {
+    prefix: options.prefix,
+    uid: owner?.uid,
+    gid: owner?.gid,
+    fileModes: modes?.files,
+    directoryModes: modes?.directories,
+    readOnlyExecutables: options.readOnlyExecutables,
+    statOverrides: options.statOverrides && [...options.statOverrides],
+    skip: options.skip && [...options.skip],
+    skipPatterns: options.skipPatterns && [...options.skipPatterns],
+    filter: filter && true,
+    skipXattrs: options.skipXattrs,
+    canonicalPermissions: options.canonicalPermissions,
+    generateSizes: options.generateSizes,
+    selinuxPolicy:
+      selinuxPolicy === undefined || selinuxPolicy === true
+        ? undefined
+        : checkPath(selinuxPolicy, 'options.selinuxPolicy'),
+    selinuxPolicyFromTree: selinuxPolicy === true,
+    errorOnUnlabeled: options.errorOnUnlabeled,
+    consume: options.consume,
+    devinoCache: DevinoCache.native(devinoCache),
+    devinoCanonical: options.devinoCanonical,
+    scanHardlinks: options.linkCheckoutSpeedup,
+    threads: options.threads,
+  };
+}
+
+/** @internal */
+export async function runImport(
+  start: (
+    listener: ((event: NativeImportEvent) => void) | undefined,
+  ) => NativeJob<NativeImportResult>,
+  options: ImportOptions,
+): Promise<ImportResult> {
+  const { filter, onProgress } = options;
+  const listener =
+    filter || onProgress
+      ? (event: NativeImportEvent) => {
+          if ('answer' in event) {
+            if (filter) answerFilter(filter, event);
+          } else {
+            onProgress?.(event);
+          }
+        }
+      : undefined;
+  const result = await runJob<NativeImportResult, NativeImportEvent>(
+    'ostree',
+    start,
+    options,
+    listener,
+  );
+  const { unmatched } = result;
+  return { ...result, unmatched: unmatched === '' ? [] : unmatched.split('\0') };
+}

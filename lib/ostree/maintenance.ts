@@ -1,0 +1,306 @@
+import type { NativeRepo } from '../../types/ostree.js';
+import { checkArray, checkChecksum, checkOneOf, checkOptions } from '../checks.js';
+import { invalidArgType, invalidArgValue, OstreeError } from '../errors.js';
+import { type JobOptions, runJob } from '../job.js';
+import {
+  checkLockOptions,
+  heldBy,
+  holding,
+  type LockOptions,
+  RepoLock,
+  type RepoLockType,
+  refuseDeadlock,
+  waitForLock,
+} from './lock.js';
+
+export interface FsckOptions extends LockOptions {
+  /**
+   * Go on after damaged objects; false stops at the first. Missing ones never stop it.
+   * @default true
+   */
+  all?: boolean;
+  /** Check every stored object, not only those that whole commits reach. @default false */
+  unreachable?: boolean;
+  /** Remove damaged objects; the commits that need them become partial. @default false */
+  delete?: boolean;
+  /**
+   * Replace each commit whose parent is missing by a tombstone, and have every commit that is
+   * removed from now on leave one, as the command of the same name does. @default false
+   */
+  addTombstones?: boolean;
+  /** Check that commits are bound to the refs that name them. @default false */
+  verifyBindings?: boolean;
+  /** Check that refs name the commits that are bound to them; implies `verifyBindings`. */
+  verifyBackRefs?: boolean;
+  /** Called now and then. */
+  onProgress?: (progress: FsckProgress) => void;
+}
+
+export interface FsckProgress {
+  phase: 'objects';
+  /** Objects checked. */
+  done: number;
+  total: number;
+}
+
+/** Something that is wrong in a repository. */
+export interface FsckError {
+  /**
+   * `missing`, `corrupt`: an object; `binding`: a commit is not meant for the ref that names it;
+   * `back-ref`: a commit is meant for a ref that does not name it.
+   */
+  kind: 'missing' | 'corrupt' | 'binding' | 'back-ref';
+  message: string;
+  /** `CHECKSUM.TYPE` */
+  object?: string;
+  ref?: string;
+  /** The commits that need the object. */
+  commits: string[];
+  /** Removed, because `delete` asked for it. */
+  deleted: boolean;
+}
+
+export interface PartialCommit {
+  commit: string;
+  /** `incomplete`: not all of it was pulled; `fsck`: a check found objects damaged or missing. */
+  reason: 'incomplete' | 'fsck';
+}
+
+export interface FsckResult {
+  /** Whether `ostree fsck` would be content: no errors, and no commit partial because of some. */
+  ok: boolean;
+  /** How many objects were checked. */
+  objects: number;
+  /** How many commits were checked with all they need. */
+  commits: number;
+  /** How many commits say of themselves that objects are missing; these were not checked. */
+  partialCommits: number;
+  /** Which these are. */
+  partial: PartialCommit[];
+  /** The first thousand of {@link errorCount}. */
+  errors: FsckError[];
+  errorCount: number;
+  /** Commits that this check marked as partial. */
+  markedPartial: string[];
+  /** Commits that tombstones have replaced. */
+  tombstones: string[];
+}
+
+export interface PruneOptions extends LockOptions {
+  /** Keep only what refs reach; otherwise every commit keeps its tree. */
+  refsOnly?: boolean;
+  /** Remove only commit objects. */
+  commitOnly?: boolean;
+  /** How many parents of each commit to keep; -1 for all. @default -1 */
+  depth?: number;
+  /** Only count; nothing is removed or locked against writers. */
+  dryRun?: boolean;
+  /** Keep the parents of each ref as long as they are not older than this. Implies `refsOnly`. */
+  keepYoungerThan?: Date;
+  /** How many parents to keep of some refs, -1 for all. Implies `refsOnly`. */
+  retainBranchDepth?: Readonly<Record<string, number>>;
+  /** Prune only these refs; all others keep their history. Implies `refsOnly`. */
+  onlyBranches?: readonly string[];
+  /**
+   * Remove this commit first; a tombstone takes its place, and that of every commit removed from
+   * now on. Not together with `dryRun`.
+   */
+  deleteCommit?: string;
+  /** With `deleteCommit`: remove only the static deltas to it. */
+  staticDeltasOnly?: boolean;
+  /** Called now and then. */
+  onProgress?: (progress: PruneProgress) => void;
+}
+
+export interface PruneProgress {
+  /** `commits`: looking for what is to be kept; `objects`: removing the rest. */
+  phase: 'commits' | 'objects';
+  done: number;
+  /** Known in the second phase. */
+  total?: number;
+}
+
+export interface PruneResult {
+  /** Objects that were looked at. */
+  objects: number;
+  /** Objects removed, or with `dryRun` those that would be. */
+  pruned: number;
+  /** What they take in the repository. */
+  bytes: number;
+}
+
+/** Locks, prunes and checks one repository. */
+export class Maintenance {
+  readonly #native: NativeRepo;
+  readonly #path: string;
+  /** Locks that callers hold without a scope. */
+  readonly #bare = { shared: 0, exclusive: 0 };
+
+  constructor(native: NativeRepo, path: string) {
+    this.#native = native;
+    this.#path = path;
+  }
+
+  /** Throws `EDEADLK` for what would wait for a lock that the caller holds. */
+  refuseDeadlock(wanted: RepoLockType): void {
+    refuseDeadlock(this.#native.identity(), this.#native, wanted, this.#path);
+  }
+
+  /** Runs a function that may count on a lock of this object. */
+  holding<T>(type: RepoLockType, run: () => Promise<T> | T): Promise<T> {
+    return holding(this.#native.identity(), this.#native, type, run);
+  }
+
+  /** A lock that its holder releases; this object counts on it meanwhile. */
+  async bareLock(type: RepoLockType, options: LockOptions): Promise<RepoLock> {
+    if (this.#bare.exclusive > 0) this.#refuseSecond(type);
+    const lock = await this.lock(type, options);
+    this.#bare[type] += 1;
+    return new RepoLock(async () => {
+      this.#bare[type] -= 1;
+      await lock.release();
+    });
+  }
+
+  #refuseSecond(type: RepoLockType): never {
+    throw new OstreeError(
+      'EDEADLK',
+      `This object holds the lock of the repository ${this.#path} already and would wait for ` +
+        `itself to get the ${type} one`,
+      { path: this.#path },
+    );
+  }
+
+  /** The strongest lock that the code that runs now can count on. */
+  #held(): RepoLockType | undefined {
+    if (this.#bare.exclusive > 0) return 'exclusive';
+    return (
+      heldBy(this.#native.identity(), this.#native) ??
+      (this.#bare.shared > 0 ? 'shared' : undefined)
+    );
+  }
+
+  async lock(
+    type: RepoLockType,
+    options: LockOptions,
+    limit?: () => Promise<number>,
+  ): Promise<RepoLock> {
+    checkLockOptions(options);
+    this.refuseDeadlock(type);
+    const exclusive = type === 'exclusive';
+    const attempt = async () =>
+      (await runJob('ostree', () => this.#native.tryLock(exclusive), options)) || undefined;
+    const what = { name: 'repository', path: this.#path };
+    if (exclusive && this.#held() !== undefined) {
+      // ERR_BUSY inside a transaction.
+      await attempt();
+      this.#refuseSecond(type);
+    }
+    await waitForLock(attempt, what, options, limit);
+    return new RepoLock(() => runJob('ostree', () => this.#native.unlock(exclusive)));
+  }
+
+  async withLock<T>(
+    type: RepoLockType,
+    options: LockOptions,
+    run: () => Promise<T> | T,
+    limit?: () => Promise<number>,
+  ): Promise<T> {
+    checkLockOptions(options);
+    const have = this.#held();
+    // What is held already will do.
+    if (have === 'exclusive' || have === type) return run();
+    const lock = await this.lock(type, options, limit);
+    try {
+      return await this.holding(type, run);
+    } finally {
+      await lock.release();
+    }
+  }
+
+  /** As long as libostree waits for a lock. */
+  async #lockTimeout(): Promise<number> {
+    const config = await runJob('ostree', () => this.#native.getConfig());
+    const seconds = Number(config.core?.['lock-timeout-secs'] ?? kLockSeconds);
+    return seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000;
+  }
+
+  /** With the lock, unless the caller or an enclosing call has it. */
+  #locked<T>(type: RepoLockType, options: LockOptions, run: () => Promise<T>): Promise<T> {
+    return this.withLock(type, options, run, () => this.#lockTimeout());
+  }
+
+  async prune(options: PruneOptions, keep?: Iterable<string>): Promise<PruneResult> {
+    checkLockOptions(options);
+    const {
+      signal: _signal,
+      timeout: _timeout,
+      onProgress,
+      keepYoungerThan,
+      onlyBranches,
+      ...rest
+    } = options;
+    if (keepYoungerThan !== undefined && !(keepYoungerThan instanceof Date)) {
+      throw invalidArgType('options.keepYoungerThan', 'an instance of Date', keepYoungerThan);
+    }
+    if (keepYoungerThan && Number.isNaN(keepYoungerThan.getTime())) {
+      throw invalidArgValue('options.keepYoungerThan', 'must be a valid date');
+    }
+    if (onlyBranches !== undefined) checkArray(onlyBranches, 'options.onlyBranches');
+    if (rest.deleteCommit !== undefined) checkChecksum(rest.deleteCommit, 'options.deleteCommit');
+    const native = {
+      ...rest,
+      ...(onlyBranches && { onlyBranches: [...onlyBranches] }),
+      ...(keepYoungerThan && {
+        keepYoungerThan: Math.max(0, Math.floor(keepYoungerThan.getTime() / 1000)),
+      }),
+      ...(keep && { keep: [...keep].join('\n') }),
+    };
+    return this.#locked(options.dryRun ? 'shared' : 'exclusive', options, () =>
+      runJob<PruneResult, PruneProgress>(
+        'ostree',
+        (progress) => this.#native.prune(native, progress),
+        options,
+        onProgress,
+      ),
+    );
+  }
+
+  async fsck(options: FsckOptions): Promise<FsckResult> {
+    checkLockOptions(options);
+    const { signal: _signal, timeout: _timeout, onProgress, ...native } = options;
+    const type = options.delete || options.addTombstones ? 'exclusive' : 'shared';
+    const report = await this.#locked(type, options, () =>
+      runJob(
+        'ostree',
+        (progress: ((event: FsckProgress) => void) | undefined) =>
+          this.#native.fsck(native, progress),
+        options,
+        onProgress,
+      ),
+    );
+    const broken =
+      report.markedPartial.length > 0 || report.partial.some(({ reason }) => reason === 'fsck');
+    return {
+      ok: report.errorCount === 0 && !broken,
+      ...report,
+      partialCommits: report.partial.length,
+    };
+  }
+
+  async markPartial(
+    commit: string,
+    partial: boolean,
+    options: JobOptions & { reason?: PartialCommit['reason'] },
+  ): Promise<void> {
+    checkChecksum(commit, 'commit');
+    checkOptions(options);
+    if (options.reason != null)
+      checkOneOf(options.reason, ['incomplete', 'fsck'], 'options.reason');
+    const byFsck = options.reason === 'fsck';
+    await runJob('ostree', () => this.#native.markPartial(commit, partial, byFsck), options);
+  }
+}
+
+/** What libostree takes where `core.lock-timeout-secs` is not set. */
+const kLockSeconds = 30;

@@ -1,15 +1,30 @@
-import type { NativeListPage, NativePlan, NativeRequest, NativeTable } from '../../types/apt.js';
-import { checkOneOf, checkPath, checkString, type PathLike } from '../checks.js';
-import { type ErrorMessage, invalidArgType, invalidArgValue } from '../errors.js';
+import type { NativeListPage, NativeTable } from '../../types/apt.js';
+import { checkOptions, checkPath, checkString, checkStrings, type PathLike } from '../checks.js';
+import type { ErrorMessage } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
+import { arrayOf, aString, objectOf } from '../shapes.js';
 import type { FetchEvent } from './context.js';
-import { AptReader } from './reader.js';
+import { AptMarks, type MarksOptions } from './marks.js';
+import {
+  type AptPlan,
+  type PackageName,
+  type SolveRequest,
+  toNative,
+  toPlan,
+  withoutPseudo,
+} from './plan.js';
+import { AptSourceReader } from './source_packages.js';
 import { rowsOf } from './table.js';
+import { explain, type WhyNot, type WhyNotOptions } from './why_not.js';
 
-export interface PackageName {
-  name: string;
-  architecture: string;
-}
+export type {
+  AptOperation,
+  AptPlan,
+  AptPlanPackage,
+  AptReason,
+  PackageName,
+  SolveRequest,
+} from './plan.js';
 
 export interface AptPackageVersion {
   version: string;
@@ -37,6 +52,9 @@ export interface AptPackage extends PackageName {
   versions: AptPackageVersion[];
 }
 
+/** Rows that are made at once. */
+const kPage = 1024;
+
 /** One row of `AptCache.list`. */
 export interface AptPackageSummary extends PackageName {
   /** The candidate, or the installed version where there is no candidate. */
@@ -55,81 +73,6 @@ export interface ListFilter extends JobOptions {
   priorities?: readonly string[];
 }
 
-/**
- * What to change. Texts are `name`, `name:arch`, `name=version` or `name/release`, each with `+`
- * or `-` at its end to install or remove it in spite of the list that it is in; `task^`; one of
- * apt-patterns(7); a glob; a regular expression; the absolute path of one of `OpenOptions.debs`.
- */
-export interface SolveRequest extends JobOptions {
-  /** In order: earlier ones are preferred among alternatives. */
-  install?: readonly string[];
-  remove?: readonly string[];
-  /** Whether removed packages lose their configuration too. */
-  purge?: boolean;
-  /** Whether packages of `install` that are installed already are installed again. */
-  reinstall?: boolean;
-  /** `upgrade`: newer versions without new or removed packages; `full`: whatever it takes. */
-  upgrade?: 'none' | 'upgrade' | 'full';
-  /** Whether what nothing needs any more goes too. */
-  autoremove?: boolean;
-  /** Default: as the context has it. */
-  recommends?: boolean;
-  /** Whether packages may go that `remove` does not name. Default: true. */
-  allowRemove?: boolean;
-  /** Names of packages that may go though `remove` does not name them. Default: any. */
-  allowedRemovals?: readonly string[];
-  /** Names of packages that must stay unless `remove` names them. */
-  forbiddenRemovals?: readonly string[];
-  allowRemoveEssential?: boolean;
-  allowDowngrade?: boolean;
-  allowChangeHeld?: boolean;
-}
-
-export interface AptPlanPackage extends PackageName {
-  /** The new version; of removals the one that goes. */
-  version: string;
-  action: 'install' | 'upgrade' | 'downgrade' | 'reinstall' | 'remove' | 'purge';
-  oldVersion?: string;
-  /** Whether it comes only because something needs it. */
-  auto: boolean;
-  essential: boolean;
-  priority: string;
-  section: string;
-  /** Bytes of the .deb. */
-  size: number;
-  /** Bytes. */
-  installedSize: number;
-  sha256: string;
-  /** Path of the .deb below the source's URI. */
-  filename: string;
-  uri: string;
-  /** Packages of this plan that must be configured before this one is unpacked. */
-  preDepends: string[];
-}
-
-/** One step, in the order in which apt would have dpkg take it. */
-export interface AptOperation extends PackageName {
-  action: 'unpack' | 'configure' | 'remove' | 'purge';
-  version: string;
-}
-
-export interface AptPlan {
-  /** By name. */
-  packages: AptPlanPackage[];
-  operations: AptOperation[];
-  /** Bytes of all .deb files, those downloaded already included. */
-  downloadSize: number;
-  /** Bytes more (or fewer) that the system then takes. */
-  installSizeDelta: number;
-  /** Packages with a newer version that this plan does not bring. */
-  keptBack: PackageName[];
-  /** Packages that nothing needs; `autoremove` would remove them. */
-  noLongerNeeded: PackageName[];
-  /** Packages that were automatic and have been asked for by name. */
-  madeManual: PackageName[];
-  warnings: ErrorMessage[];
-}
-
 export interface WantedPackage extends PackageName {
   version: string;
 }
@@ -144,17 +87,27 @@ export interface FetchedPackage extends WantedPackage {
   sha256: string;
 }
 
+const checkWanted = arrayOf(objectOf({ name: aString, architecture: aString, version: aString }));
+
 /**
  * The packages of a context as they were when it was opened. After an update, or a change of the
  * status file, methods throw `ERR_APT_STALE_CACHE`: open another. Close it, or use `await using`.
+ *
+ * @throws `ERR_CLOSED` by every method, once the cache is closed; `ERR_APT_STALE_CACHE` after an
+ * update.
+ * @see `pkgCacheFile`, docs/guide-apt.md
  */
-export class AptCache extends AptReader {
+export class AptCache extends AptSourceReader {
   /** What libapt-pkg had to remark when the cache was opened. */
   get warnings(): ErrorMessage[] {
     return callNative('apt', () => this.native.warnings()) as ErrorMessage[];
   }
 
-  /** A package, or undefined where no source and no status has a version of it. */
+  /**
+   * A package, or undefined where no source and no status has a version of it.
+   *
+   * @see `pkgCache::PkgIterator`
+   */
   async package(
     name: string,
     architecture?: string,
@@ -175,9 +128,16 @@ export class AptCache extends AptReader {
     };
   }
 
-  /** Packages that pass the filter and have a candidate or are installed. */
+  /**
+   * Packages that pass the filter and have a candidate or are installed.
+   *
+   * @see `pkgCache::PkgIterator`
+   */
   async list(filter: ListFilter = {}): Promise<AptPackageSummary[]> {
-    const { signal, essential, installed, priorities } = filter;
+    checkOptions(filter, 'filter');
+    const { signal, essential, installed } = filter;
+    const priorities =
+      filter.priorities == null ? undefined : checkStrings(filter.priorities, 'filter.priorities');
     const result: AptPackageSummary[] = [];
     for (let after = 0; ; ) {
       const page: NativeListPage = await runJob(
@@ -187,7 +147,9 @@ export class AptCache extends AptReader {
             essential,
             installed,
             after,
-            ...(priorities && { priorities: [...priorities] }),
+            // What the event loop has time for.
+            limit: kPage,
+            ...(priorities && { priorities }),
           }),
         { signal },
       );
@@ -213,19 +175,56 @@ export class AptCache extends AptReader {
    * @see `pkgProblemResolver`, `pkgPackageManager`
    */
   async solve(request: SolveRequest): Promise<AptPlan> {
+    checkOptions(request, 'request');
     const native = toNative(request);
     const { signal } = request;
     return toPlan(await runJob('apt', () => this.native.solve(native), { signal }));
   }
 
   /**
+   * Why a package cannot be installed: which dependency of which package is not met, and what is
+   * wrong with each way to meet it, down to the last reason. Undefined where it can be.
+   * `what` is a text as in `SolveRequest.install`.
+   *
+   * @example
+   * const obstacle = await cache.whyNot('gnome-core');
+   * for (const { name, type, alternatives } of obstacle?.why ?? []) {
+   *   console.log(name, type, alternatives.map((one) => `${one.name}: ${one.reason}`));
+   * }
+   * @throws `ERR_APT_PATTERN` for a text that is none.
+   * @see `pkgProblemResolver`, `pkgDepCache`
+   */
+  whyNot(what: string, options: WhyNotOptions = {}): Promise<WhyNot | undefined> {
+    checkOptions(options);
+    const { recommends, signal } = options;
+    return explain(this, what, { signal }, () =>
+      this.solve({ install: [what], order: false, recommends, signal }),
+    );
+  }
+
+  /**
+   * Marks of packages to edit step by step, as after opening the cache: what python-apt's DepCache
+   * is. Any number of them may be had; each sees only its own edits.
+   *
+   * @see `pkgDepCache`
+   */
+  async marks(options: MarksOptions = {}): Promise<AptMarks> {
+    checkOptions(options);
+    const { recommends } = options;
+    const native = await runJob('apt', () => this.native.marks({ recommends }), options);
+    return new AptMarks(native, this);
+  }
+
+  /**
    * Writes a request, and all that is known about packages, to `file` as apt hands it to external
    * solvers: what others need to see the same.
    *
+   * @throws as {@link solve}; `ERR_APT_FAILED` for a file that cannot be written.
    * @see `EDSP::WriteScenario`
    */
   async scenario(request: SolveRequest, file: PathLike): Promise<void> {
-    const native = toNative(request);
+    checkOptions(request, 'request');
+    const native = withoutPseudo(request);
     const path = checkPath(file, 'file');
     await runJob('apt', () => this.native.scenario(native, path), { signal: request.signal });
   }
@@ -242,11 +241,10 @@ export class AptCache extends AptReader {
     packages: readonly WantedPackage[],
     options: FetchOptions = {},
   ): Promise<FetchedPackage[]> {
+    checkOptions(options);
+    checkWanted(packages, 'packages');
     const fields: string[] = [];
     for (const { name, architecture, version } of packages) {
-      checkString(name, 'packages[].name');
-      checkString(architecture, 'packages[].architecture');
-      checkString(version, 'packages[].version');
       fields.push(name, architecture, version);
     }
     type Result = NativeTable<'name' | 'architecture' | 'version' | 'path' | 'sha256'>;
@@ -259,7 +257,10 @@ export class AptCache extends AptReader {
     return rowsOf(table, (row) => ({ ...row }));
   }
 
-  /** Frees the cache; running operations finish first, later calls throw `ERR_CLOSED`. */
+  /**
+   * Frees the cache; running operations finish first, later calls throw `ERR_CLOSED`. Synchronous;
+   * closing twice is fine.
+   */
   close(): void {
     callNative('apt', () => this.native.close());
   }
@@ -267,58 +268,4 @@ export class AptCache extends AptReader {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
   }
-}
-
-function toNative(request: SolveRequest): NativeRequest {
-  if (typeof request !== 'object' || request === null) {
-    throw invalidArgType('request', 'of type object', request);
-  }
-  const { signal: _signal, install, remove, upgrade, ...rest } = request;
-  const { allowedRemovals, forbiddenRemovals, ...flags } = rest;
-  if (upgrade !== undefined) checkOneOf(upgrade, ['none', 'upgrade', 'full'], 'request.upgrade');
-  return {
-    ...flags,
-    upgrade,
-    install: checkNames(install, 'request.install'),
-    remove: checkNames(remove, 'request.remove'),
-    allowedRemovals: allowedRemovals && checkNames(allowedRemovals, 'request.allowedRemovals'),
-    forbiddenRemovals: checkNames(forbiddenRemovals, 'request.forbiddenRemovals'),
-  };
-}
-
-function checkNames(names: readonly string[] | undefined, argument: string): string[] {
-  if (names === undefined) return [];
-  if (!Array.isArray(names)) throw invalidArgType(argument, 'an instance of Array', names);
-  for (const name of names) {
-    checkString(name, argument);
-    if (name === '') throw invalidArgValue(argument, 'must not contain an empty name');
-  }
-  return [...names];
-}
-
-function toPlan(native: NativePlan): AptPlan {
-  const names = (table: NativeTable<'name' | 'architecture'>): PackageName[] =>
-    rowsOf(table, (row) => row);
-  return {
-    packages: rowsOf(native.packages, ({ oldVersion, ...row }) => ({
-      ...row,
-      action: row.action as AptPlanPackage['action'],
-      ...(oldVersion !== '' && { oldVersion }),
-      auto: row.auto !== '',
-      essential: row.essential !== '',
-      size: Number(row.size),
-      installedSize: Number(row.installedSize),
-      preDepends: row.preDepends === '' ? [] : row.preDepends.split(' '),
-    })),
-    operations: rowsOf(native.operations, (row) => ({
-      ...row,
-      action: row.action as AptOperation['action'],
-    })),
-    downloadSize: native.downloadSize,
-    installSizeDelta: native.installSizeDelta,
-    keptBack: names(native.keptBack),
-    noLongerNeeded: names(native.noLongerNeeded),
-    madeManual: names(native.madeManual),
-    warnings: native.warnings as ErrorMessage[],
-  };
 }

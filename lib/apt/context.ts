@@ -1,10 +1,18 @@
 import type { NativeAptContext, NativeUpdateResult } from '../../types/apt.js';
 import { binding } from '../binding.js';
-import { checkPath, checkString, type PathLike } from '../checks.js';
+import {
+  checkArray,
+  checkOptions,
+  checkPath,
+  checkString,
+  checkStrings,
+  type PathLike,
+} from '../checks.js';
 import { type ErrorMessage, invalidArgType, invalidArgValue } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
 import { AptCache } from './cache.js';
-import { type AptSource, formatSources, parseSources } from './sources.js';
+import { type AptCredentials, formatCredentials, splitCredentials } from './portable.js';
+import { type AptSource, checkSources, formatSources, parseSources } from './sources.js';
 import { rowsOf } from './table.js';
 
 /** What makes a context: nothing else of the host's apt configuration is read. */
@@ -31,10 +39,23 @@ export interface AptContextOptions {
   sources: readonly AptSource[] | string;
   /** Key files for sources that do not name their own (`signedBy`). */
   keyrings?: readonly PathLike[];
+  /**
+   * Logins for sources, before those of `root`. Users and passwords of URIs count as such too:
+   * they are kept in a file that only the owner of the directory can read, and no message has
+   * them.
+   */
+  auth?: readonly AptCredentials[];
   /** Pins, as in apt_preferences(5). Default: those of `root`, or none. */
   preferences?: string;
   /** Whether recommended packages come in. Default: true, as apt has it. */
   recommends?: boolean;
+  /**
+   * Whether upgrades take updates that are given to a share of all machines first (Ubuntu's
+   * phased updates; security updates never wait): all of them, none, or those that the machine of
+   * this id gets, be it this one or another. Default: as `root`'s machine id has it; without one,
+   * all. @see `APT::Machine-ID`
+   */
+  phasedUpdates?: 'always' | 'never' | { machineId: string };
   /**
    * Further options of apt.conf(5), such as `Acquire::http::Proxy`. Those that would run
    * programs, move directories or weaken checks are refused.
@@ -85,7 +106,11 @@ export interface UpdateSource {
   uri: string;
   suite: string;
   ok: boolean;
-  kind?: 'network' | 'auth' | 'hash' | 'notfound' | 'other';
+  /**
+   * `auth`: not signed, or by no key that counts; `expired`: its Release file is no longer valid,
+   * or not yet; `denied`: the server or a proxy wants another login.
+   */
+  kind?: 'network' | 'auth' | 'hash' | 'expired' | 'denied' | 'notfound' | 'other';
   message?: string;
 }
 
@@ -94,7 +119,12 @@ export interface UpdateResult {
   warnings: ErrorMessage[];
 }
 
-/** A configuration of libapt-pkg of its own; several may live in one process. */
+/**
+ * A configuration of libapt-pkg of its own; several may live in one process.
+ *
+ * @throws `ERR_CLOSED` by every method, once the context is closed.
+ * @see docs/guide-apt.md
+ */
 export class AptContext {
   readonly #native: NativeAptContext;
   /** Where lists and packages are kept. */
@@ -111,25 +141,33 @@ export class AptContext {
   /**
    * Makes a context. Reads no network; `update` does.
    *
-   * @throws `ERR_APT_SOURCES` for a bad line in `sources`; `ERR_APT_LOCKED` while another
-   * context uses the directory; `ERR_INVALID_ARG_VALUE` for an option that is not allowed.
+   * @throws `ERR_APT_SOURCES` for a bad line in `sources`; `ERR_APT_LOCKED` with `pid` while
+   * another context uses the directory; `ERR_INVALID_ARG_VALUE` for an option that is not allowed.
+   * @see `pkgSourceList`, apt.conf(5)
    */
   static async create(options: AptContextOptions & JobOptions): Promise<AptContext> {
-    if (typeof options !== 'object' || options === null) {
-      throw invalidArgType('options', 'of type object', options);
-    }
+    checkOptions(options);
     const directory = checkPath(options.directory, 'options.directory');
     const architecture = options.architecture ?? binding().versions.architecture;
     checkArchitecture(architecture, 'options.architecture');
-    const architectures = [...(options.architectures ?? [])];
+    const architectures = checkStrings(options.architectures ?? [], 'options.architectures');
     for (const name of architectures) checkArchitecture(name, 'options.architectures');
     const sources =
       typeof options.sources === 'string' ? parseSources(options.sources) : options.sources;
     if (!Array.isArray(sources)) {
       throw invalidArgType('options.sources', 'of type string or an instance of Array', sources);
     }
-    const keyrings = (options.keyrings ?? []).map((path) => checkPath(path, 'options.keyrings'));
-    const config = Object.entries(options.config ?? {}).flatMap(([name, value]) => {
+    checkSources(sources, 'options.sources');
+    checkArray(options.keyrings ?? [], 'options.keyrings');
+    checkArray(options.auth ?? [], 'options.auth');
+    const keyrings = Array.from(options.keyrings ?? [], (path) =>
+      checkPath(path, 'options.keyrings'),
+    );
+    const logins: AptCredentials[] = [...(options.auth ?? [])];
+    const bare = sources.map((source) => withoutCredentials(source, logins));
+    if (options.config != null) checkOptions(options.config, 'options.config');
+    const settings = { ...phasing(options.phasedUpdates), ...options.config };
+    const config = Object.entries(settings).flatMap(([name, value]) => {
       checkString(value, `options.config['${name}']`);
       return [name, value];
     });
@@ -143,7 +181,8 @@ export class AptContext {
           extendedStates: optionalPath(options.extendedStates, 'options.extendedStates'),
           architecture,
           architectures: [...new Set([architecture, ...architectures])],
-          sources: formatSources(sources.map((source) => forContext(source, keyrings))),
+          sources: formatSources(bare.map((source) => forContext(source, keyrings))),
+          auth: logins.length > 0 ? formatCredentials(logins) : undefined,
           preferences: options.preferences,
           recommends: options.recommends,
           config,
@@ -159,10 +198,12 @@ export class AptContext {
    * A source that cannot be reached does not spoil the others, see the result and `strict`.
    *
    * @throws `ERR_APT_NOT_AUTHENTICATED` with `uri` for a source that is not signed, or not by a
-   * key that counts; `ERR_APT_NETWORK` where no source could be read; `ERR_APT_HASH_MISMATCH`.
+   * key that counts. Where no source could be read: `ERR_APT_NETWORK`, `ERR_APT_HASH_MISMATCH`,
+   * `ERR_APT_EXPIRED`; `ENOSPC`.
    * @see `AcquireUpdate`
    */
   async update(options: UpdateOptions = {}): Promise<UpdateResult> {
+    checkOptions(options);
     const result = await runJob<NativeUpdateResult, FetchEvent>(
       'apt',
       (progress) => this.#native.update(options.strict ?? false, progress),
@@ -191,11 +232,16 @@ export class AptContext {
    * @see `pkgCacheFile::Open`
    */
   async open(options: OpenOptions = {}): Promise<AptCache> {
-    const debs = (options.debs ?? []).map((deb) => checkPath(deb, 'options.debs'));
+    checkOptions(options);
+    checkArray(options.debs ?? [], 'options.debs');
+    const debs = Array.from(options.debs ?? [], (deb) => checkPath(deb, 'options.debs'));
     return new AptCache(await runJob('apt', () => this.#native.open(debs), options));
   }
 
-  /** Lets go of the directory as soon as no cache of this context is open any more. */
+  /**
+   * Lets go of the directory as soon as no cache of this context is open any more. Synchronous;
+   * closing twice is fine.
+   */
   close(): void {
     callNative('apt', () => this.#native.close());
   }
@@ -205,8 +251,30 @@ export class AptContext {
   }
 }
 
+function withoutCredentials(source: AptSource, logins: AptCredentials[]): AptSource {
+  const uris = source.uris.map((text) => {
+    const { uri, credentials } = splitCredentials(text);
+    if (credentials) logins.push(credentials);
+    return uri;
+  });
+  return { ...source, uris };
+}
+
 function optionalPath(value: PathLike | undefined, name: string): string | undefined {
   return value === undefined ? undefined : checkPath(value, name);
+}
+
+function phasing(wish: AptContextOptions['phasedUpdates']): Record<string, string> {
+  if (wish === undefined) return {};
+  if (wish === 'always' || wish === 'never') {
+    const word = wish === 'always' ? 'Always' : 'Never';
+    return { [`APT::Get::${word}-Include-Phased-Updates`]: 'true' };
+  }
+  if (typeof wish !== 'object' || wish === null) {
+    throw invalidArgValue('options.phasedUpdates', "must be 'always', 'never' or a machine id");
+  }
+  checkString(wish.machineId, 'options.phasedUpdates.machineId');
+  return { 'APT::Machine-ID': wish.machineId };
 }
 
 function checkArchitecture(value: unknown, name: string): void {

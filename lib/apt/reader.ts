@@ -1,7 +1,7 @@
 /** What there is to know about the packages of a cache. `AptCache` extends this class. */
 
 import type { NativeAptCache, NativeColumns, VersionNumber, VersionText } from '../../types/apt.js';
-import { checkOneOf, checkString, checkStrings } from '../checks.js';
+import { checkOneOf, checkOptions, checkString, checkStrings } from '../checks.js';
 import { AptError, invalidArgType, invalidArgValue } from '../errors.js';
 import { type JobOptions, runJob } from '../job.js';
 import { Columns, pages } from './batch.js';
@@ -148,9 +148,11 @@ export class AptReader {
   /**
    * All versions of all packages, in batches.
    *
+   * @throws `ERR_INVALID_ARG_VALUE` for a `batchSize` below 1 or above 65536.
    * @see `pkgCache::VerIterator`
    */
   async *versions(options: BatchOptions = {}): AsyncGenerator<AptVersion[], void, void> {
+    checkOptions(options);
     const size = checkBatchSize(options.batchSize);
     for await (const page of pages((after) =>
       runJob('apt', () => this.native.versions(after, size), options),
@@ -162,9 +164,11 @@ export class AptReader {
   /**
    * All packages that have a version, in batches.
    *
+   * @throws as {@link versions}.
    * @see `pkgCache::PkgIterator`
    */
   async *packages(options: BatchOptions = {}): AsyncGenerator<AptPackageRow[], void, void> {
+    checkOptions(options);
     const size = checkBatchSize(options.batchSize);
     for await (const page of pages((after) =>
       runJob('apt', () => this.native.packages(after, size), options),
@@ -189,14 +193,18 @@ export class AptReader {
     }
   }
 
-  /** The versions of one package, newest first; none for an unknown one. */
+  /**
+   * The versions of one package, newest first; none for an unknown one.
+   *
+   * @see `pkgCache::VerIterator`
+   */
   versionsOf(name: string, architecture?: string, options?: JobOptions): Promise<AptVersion[]> {
     checkString(name, 'name');
     if (architecture !== undefined) checkString(architecture, 'architecture');
     return this.#versions(() => this.native.packageVersions(name, architecture), options);
   }
 
-  /** Versions that have the name or provide it. */
+  /** Versions that have the name or provide it. @see `pkgCache::PrvIterator` */
   whatProvides(name: string, options?: JobOptions): Promise<AptVersion[]> {
     checkString(name, 'name');
     return this.#versions(() => this.native.whatProvides(name), options);
@@ -207,8 +215,10 @@ export class AptReader {
    * its newest version. The first search reads all descriptions, later ones are quick.
    *
    * @throws `ERR_APT_PATTERN` for a regular expression that is none.
+   * @see `pkgRecords`, apt-cache(8)
    */
   search(terms: string | readonly string[], options: SearchOptions = {}): Promise<AptVersion[]> {
+    checkOptions(options);
     const { kind = 'text', in: where = 'both' } = options;
     checkOneOf(kind, ['text', 'glob', 'regex'], 'options.kind');
     checkOneOf(where, ['names', 'descriptions', 'both'], 'options.in');
@@ -232,11 +242,18 @@ export class AptReader {
    * @see `APT::CacheFilter::ParsePattern`
    */
   match(pattern: string, options: MatchOptions = {}): Promise<AptVersion[]> {
+    checkOptions(options);
     checkString(pattern, 'pattern');
     return this.#versions(() => this.native.match(pattern, options.allVersions ?? false), options);
   }
 
-  /** @see `pkgCache::DepIterator` */
+  /**
+   * What a version needs, recommends, conflicts with, and which versions would do.
+   *
+   * @throws `ERR_APT_UNKNOWN_PACKAGE` for a name without such a version; `ERR_APT_STALE_CACHE` for
+   * a version of another cache.
+   * @see `pkgCache::DepIterator`
+   */
   async dependencies(
     version: AptVersion | VersionName,
     options?: JobOptions,
@@ -247,7 +264,12 @@ export class AptReader {
     >;
   }
 
-  /** Virtual packages of a version. */
+  /**
+   * Virtual packages of a version.
+   *
+   * @throws as {@link dependencies}.
+   * @see `pkgCache::PrvIterator`
+   */
   async provides(version: AptVersion | VersionName, options?: JobOptions): Promise<AptProvided[]> {
     const id = await this.#id(version, options);
     return runJob('apt', () => this.native.describe('provides', id), options) as Promise<
@@ -255,7 +277,12 @@ export class AptReader {
     >;
   }
 
-  /** The index files that have a version. */
+  /**
+   * The index files that have a version.
+   *
+   * @throws as {@link dependencies}.
+   * @see `pkgCache::VerFileIterator`
+   */
   async origins(version: AptVersion | VersionName, options?: JobOptions): Promise<AptIndexFile[]> {
     const id = await this.#id(version, options);
     return runJob('apt', () => this.native.describe('origins', id), options) as Promise<
@@ -266,6 +293,7 @@ export class AptReader {
   /**
    * The record of a version: all its fields, hashes among them, and its descriptions.
    *
+   * @throws as {@link dependencies}.
    * @see `pkgRecords`
    */
   async record(version: AptVersion | VersionName, options?: JobOptions): Promise<AptRecord> {
@@ -273,7 +301,11 @@ export class AptReader {
     return runJob('apt', () => this.native.describe('record', id), options) as Promise<AptRecord>;
   }
 
-  /** Versions with a dependency of any kind on a package, which may be a virtual one. */
+  /**
+   * Versions with a dependency of any kind on a package, which may be a virtual one.
+   *
+   * @see `pkgCache::DepIterator`, apt-cache(8)
+   */
   async reverseDependencies(
     name: string,
     architecture?: string,
@@ -285,7 +317,7 @@ export class AptReader {
     for await (const page of pages((after) =>
       runJob(
         'apt',
-        () => this.native.reverseDependencies(name, architecture, after, 4096),
+        () => this.native.reverseDependencies(name, architecture, after, 1024),
         options,
       ),
     )) {
@@ -303,7 +335,7 @@ export class AptReader {
     return result;
   }
 
-  /** All index files and the status file. */
+  /** All index files and the status file. @see `pkgCache::PkgFileIterator` */
   async indexFiles(options?: JobOptions): Promise<AptIndexFile[]> {
     const files = await runJob('apt', () => this.native.indexFiles(), options);
     return files as AptIndexFile[];
@@ -334,6 +366,11 @@ export class AptReader {
   }
 
   /** The number of a version in this cache. */
+  /** @internal The number of a version in this cache. */
+  protected idOf(version: AptVersion | VersionName, options?: JobOptions): Promise<number> {
+    return this.#id(version, options);
+  }
+
   async #id(version: AptVersion | VersionName, options?: JobOptions): Promise<number> {
     if (AptVersion.is(version)) {
       const id = AptVersion.idIn(version, this);

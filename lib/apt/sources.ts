@@ -2,8 +2,10 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { checkPath, type PathLike } from '../checks.js';
+import { checkOneOf, checkOptions, checkPath, checkString, type PathLike } from '../checks.js';
 import { AptError } from '../errors.js';
+import { aBoolean, arrayOf, aString, objectOf, oneOf, optional, recordOf } from '../shapes.js';
+import { Deb822, type Deb822Stanza } from './deb822.js';
 
 /** One stanza of a `.sources` file, or one line of `sources.list`. */
 export interface AptSource {
@@ -21,6 +23,20 @@ export interface AptSource {
   /** Everything else, by its deb822 name: `Trusted`, `Check-Valid-Until`, ... */
   options?: Record<string, string>;
 }
+
+/** @internal Sources that a caller handed in as data. */
+export const checkSources = arrayOf(
+  objectOf({
+    types: arrayOf(oneOf('deb', 'deb-src')),
+    uris: arrayOf(aString),
+    suites: arrayOf(aString),
+    components: arrayOf(aString),
+    architectures: optional(arrayOf(aString)),
+    signedBy: optional(aString),
+    enabled: optional(aBoolean),
+    options: optional(recordOf(aString)),
+  }),
+);
 
 /** The names of one-line options that deb822 spells in another way. */
 const kOneLineNames: Record<string, string> = {
@@ -40,14 +56,19 @@ const kKnown = new Set([
 ]);
 
 /**
- * Parses sources in deb822 format, or with `format: 'list'` in the one-line format.
+ * Parses sources in deb822 format, or with `format: 'list'` in the one-line format. Synchronous.
  *
  * @throws `AptError` `ERR_APT_SOURCES` with `path` and `line`.
+ * @see sources.list(5)
  */
 export function parseSources(
   text: string,
   options: { format?: 'deb822' | 'list'; path?: string } = {},
 ): AptSource[] {
+  checkString(text, 'text');
+  checkOptions(options);
+  if (options.path != null) checkString(options.path, 'options.path');
+  if (options.format != null) checkOneOf(options.format, ['deb822', 'list'], 'options.format');
   const file = options.path ?? '(sources)';
   return options.format === 'list' ? parseList(text, file) : parseDeb822(text, file);
 }
@@ -83,63 +104,36 @@ function checkShape(source: AptSource, file: string, line: number): AptSource {
 }
 
 function parseDeb822(text: string, file: string): AptSource[] {
-  const sources: AptSource[] = [];
-  let fields = new Map<string, { name: string; value: string }>();
-  let start = 0;
-  let last: { name: string; value: string } | undefined;
-  const finish = () => {
-    if (fields.size > 0) sources.push(fromStanza(fields, file, start));
-    fields = new Map();
-    last = undefined;
-  };
-  for (const [index, line] of text.split('\n').entries()) {
-    if (line.startsWith('#')) continue;
-    if (line.trim() === '') {
-      finish();
-    } else if (/^[ \t]/.test(line)) {
-      if (!last) fail(file, index + 1, 'a continuation line without a field');
-      last.value += `\n${line.trim()}`;
-    } else {
-      const match = /^([^\s:]+):(.*)$/.exec(line);
-      const name = match?.[1];
-      if (!match || !name) fail(file, index + 1, `'${line}' is not a field`);
-      if (fields.size === 0) start = index + 1;
-      if (fields.has(name.toLowerCase())) fail(file, index + 1, `the field ${name} is there twice`);
-      last = { name, value: match[2]?.trim() ?? '' };
-      fields.set(name.toLowerCase(), last);
-    }
-  }
-  finish();
-  return sources;
+  const document = Deb822.parseWith(text, (line, problem) => fail(file, line, problem));
+  return document.stanzas.map((stanza) => fromStanza(stanza, file));
 }
 
-function fromStanza(
-  fields: Map<string, { name: string; value: string }>,
-  file: string,
-  line: number,
-): AptSource {
-  const get = (name: string) => fields.get(name)?.value;
-  const need = (name: string, label: string) => {
-    const found = words(get(name) ?? '');
-    if (found.length === 0) fail(file, line, `the field ${label} is missing`);
+function fromStanza(stanza: Deb822Stanza, file: string): AptSource {
+  const line = stanza.line();
+  const need = (name: string) => {
+    const found = words(stanza.get(name) ?? '');
+    if (found.length === 0) fail(file, line, `the field ${name} is missing`);
     return found;
   };
   const source: AptSource = {
-    types: checkTypes(need('types', 'Types'), file, line),
-    uris: need('uris', 'URIs'),
-    suites: need('suites', 'Suites'),
-    components: words(get('components') ?? ''),
-    enabled: !/^(no|false|0|off|without|disable)$/i.test(get('enabled') ?? 'yes'),
+    types: checkTypes(need('Types'), file, line),
+    uris: need('URIs'),
+    suites: need('Suites'),
+    components: words(stanza.get('Components') ?? ''),
+    enabled: !/^(no|false|0|off|without|disable)$/i.test(stanza.get('Enabled') ?? 'yes'),
     options: Object.fromEntries(
-      [...fields]
-        .filter(([key]) => !kKnown.has(key))
-        .map(([, { name, value }]) => [name, value.replace(/\n/g, ' ').trim()]),
+      [...stanza]
+        .filter(([name]) => !kKnown.has(name.toLowerCase()))
+        .map(([name, value]) => [name, words(value).join(' ')]),
     ),
   };
-  const architectures = words(get('architectures') ?? '');
+  const architectures = words(stanza.get('Architectures') ?? '');
   if (architectures.length > 0) source.architectures = architectures;
-  const signedBy = get('signed-by');
-  if (signedBy) source.signedBy = signedBy.replace(/^\n/, '');
+  const signedBy = stanza.get('Signed-By');
+  if (signedBy) {
+    const lines = signedBy.split('\n').map((text) => text.trim());
+    source.signedBy = lines.join('\n').replace(/^\n/, '');
+  }
   return checkShape(source, file, line);
 }
 
@@ -183,8 +177,14 @@ function addOption(source: AptSource, key: string, value: string): void {
   }
 }
 
-/** Writes sources in deb822 format. */
+/**
+ * Writes sources in deb822 format. Synchronous.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`
+ * @see sources.list(5)
+ */
 export function formatSources(sources: readonly AptSource[]): string {
+  checkSources(sources, 'sources');
   return sources.map(formatSource).join('\n');
 }
 
@@ -216,9 +216,10 @@ function formatSource(source: AptSource): string {
 
 /**
  * The sources of a root file system: `etc/apt/sources.list` and `etc/apt/sources.list.d`. Paths
- * of keyrings are made to point into that root.
+ * of keyrings are made to point into that root. Synchronous: the files are small.
  *
  * @throws `AptError` `ERR_APT_SOURCES` with `path` and `line`.
+ * @see sources.list(5)
  */
 export function readSources(root: PathLike = '/'): AptSource[] {
   const base = checkPath(root, 'root');
@@ -257,6 +258,16 @@ function readIfThere(file: string): string | undefined {
   }
 }
 
+/** What `Signed-By` names: files, or fingerprints and parts of keys. */
+export function keyFiles(signedBy: string): { files: string[]; others: string[] } {
+  if (signedBy.includes('-----BEGIN')) return { files: [], others: [signedBy] };
+  const parts = signedBy.split(/[\s,]+/).filter((part) => part !== '');
+  return {
+    files: parts.filter((part) => part.startsWith('/')),
+    others: parts.filter((part) => !part.startsWith('/')),
+  };
+}
+
 function rooted(source: AptSource, root: string): AptSource {
   if (!source.signedBy || source.signedBy.includes('\n') || root === '/') return source;
   const signedBy = source.signedBy
@@ -268,9 +279,14 @@ function rooted(source: AptSource, root: string): AptSource {
 
 /**
  * The sources that belong to a release: enabled `deb` sources, cut down to the suites
- * `codename`, `codename-...` and `codename/...`. Sources without such a suite drop out.
+ * `codename`, `codename-...` and `codename/...`. Sources without such a suite drop out. Synchronous.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`
+ * @see sources.list(5)
  */
 export function sourcesForRelease(sources: readonly AptSource[], codename: string): AptSource[] {
+  checkSources(sources, 'sources');
+  checkString(codename, 'codename');
   const result: AptSource[] = [];
   for (const source of sources) {
     if (source.enabled === false || !source.types.includes('deb')) continue;
@@ -283,7 +299,12 @@ export function sourcesForRelease(sources: readonly AptSource[], codename: strin
   return result;
 }
 
-/** The release of a root file system, from its os-release(5): `bookworm`. */
+/**
+ * The release of a root file system, from its os-release(5): `bookworm`. Synchronous.
+ *
+ * @throws `EACCES` and what else reading fails with; a missing file gives undefined.
+ * @see os-release(5)
+ */
 export function hostRelease(root: PathLike = '/'): string | undefined {
   const base = checkPath(root, 'root');
   const text =

@@ -62,6 +62,7 @@ export class AptVersion {
   get architecture(): string {
     return this.#text('packageArchitecture');
   }
+  /** As Debian writes it, with epoch and revision. */
   get version(): string {
     return this.#text('version');
   }
@@ -69,18 +70,23 @@ export class AptVersion {
   get recordArchitecture(): string {
     return this.#text('architecture');
   }
+  /** Such as `admin` or `contrib/net`; empty where none is given. */
   get section(): string {
     return this.#text('section');
   }
+  /** `required`, `important`, `standard`, `optional` or `extra`; empty where none is given. */
   get priority(): string {
     return this.#text('priority');
   }
+  /** How it goes together with other architectures. */
   get multiArch(): MultiArch {
     return this.#text('multiArch') as MultiArch;
   }
+  /** The source package that it was built from. */
   get sourceName(): string {
     return this.#text('sourceName');
   }
+  /** The version of that source package. */
   get sourceVersion(): string {
     return this.#text('sourceVersion');
   }
@@ -96,6 +102,7 @@ export class AptVersion {
   get phasedPercentage(): number {
     return this.#number('phasedPercentage');
   }
+  /** Whether it is the version that is installed. */
   get installed(): boolean {
     return this.#flag('installed');
   }
@@ -119,11 +126,12 @@ export class AptVersion {
   get auto(): boolean {
     return this.#flag('auto');
   }
+  /** Whether its package is held back from upgrades. */
   get held(): boolean {
     return this.#flag('held');
   }
 
-  /** All members as a plain object. */
+  /** All members as a plain object. Synchronous. @throws nothing. */
   toJSON(): AptVersionData {
     return {
       name: this.name,

@@ -1,4 +1,6 @@
-// Downloads: package lists and packages, with every signature and hash checked.
+// Downloads: package lists and packages, with every signature and hash checked. They are made by a
+// program of ours (native/fetch), so that nothing that libapt-pkg does for them happens to this
+// process: it forks, changes users, counts descriptors up to 1023, and ends where it cannot fork.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +20,16 @@ struct FetchProgress {
   std::string current;
 };
 
-// Hears of a download; called on the thread that runs it.
+// Hears of a download.
 class FetchListener {
  public:
   virtual ~FetchListener() = default;
   virtual void Progress(const FetchProgress& progress) = 0;
   // `status` is "started", "done", "hit" or "failed".
-  virtual void Item(const std::string& uri, const char* status, const std::string& message) = 0;
+  virtual void Item(const std::string& uri, const std::string& status,
+                    const std::string& message) = 0;
+  // Before the files of package lists are replaced.
+  virtual void ListsChange() {}
   virtual bool Cancelled() = 0;
 };
 
@@ -32,7 +37,7 @@ struct SourceResult {
   std::string uri;
   std::string suite;
   bool ok = true;
-  std::string kind;  // "network", "auth", "hash", "notfound", "other"
+  std::string kind;  // "network", "auth", "hash", "expired", "denied", "notfound", "other"
   std::string message;
 };
 

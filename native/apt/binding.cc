@@ -1,12 +1,15 @@
 #include "apt/binding.h"
 
 #include <cstdint>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 // libapt-pkg's headers come after node-addon-api's; see failure.h.
 #include "apt/acquire.h"
 #include "apt/cache.h"
 #include "apt/context.h"
+#include "apt/reporter.h"
 #include "apt/session.h"
 #include "apt/solver.h"
 #include "apt/values.h"
@@ -40,6 +43,10 @@ Napi::Value StartApt(Napi::Env env, Napi::Value progress, Work work) {
                         return work(job);
                       } catch (const apt::Failure& failure) {
                         throw ToNative(failure);
+                      } catch (const std::logic_error& error) {
+                        // How libapt-pkg's parsers end at a text that stops in its middle.
+                        throw NativeError("ERR_APT_FAILED",
+                                          std::string("Malformed data: ") + error.what());
                       }
                     });
 }
@@ -50,101 +57,12 @@ Napi::Value StartApt(Napi::Env env, Work work) {
 
 namespace {
 
-// Sends what happens in a download to JavaScript.
-class Reporter : public apt::FetchListener {
- public:
-  explicit Reporter(JobContext& job) : job_(job) {}
-
-  void Progress(const apt::FetchProgress& progress) override {
-    job_.Report([progress](Napi::Env env) -> Napi::Value {
-      Napi::Object event = Napi::Object::New(env);
-      event.Set("type", "fetch-progress");
-      event.Set("bytesDone", static_cast<double>(progress.bytes_done));
-      event.Set("bytesTotal", static_cast<double>(progress.bytes_total));
-      event.Set("itemsDone", static_cast<double>(progress.items_done));
-      event.Set("itemsTotal", static_cast<double>(progress.items_total));
-      event.Set("bytesPerSecond", static_cast<double>(progress.bytes_per_second));
-      if (!progress.current.empty()) event.Set("current", progress.current);
-      return event;
-    });
-  }
-
-  void Item(const std::string& uri, const char* status, const std::string& message) override {
-    job_.Emit([uri, status, message](Napi::Env env) -> Napi::Value {
-      Napi::Object event = Napi::Object::New(env);
-      event.Set("type", "fetch-item");
-      event.Set("uri", uri);
-      event.Set("status", status);
-      if (!message.empty()) event.Set("message", message);
-      return event;
-    });
-  }
-
-  bool Cancelled() override { return job_.cancelled(); }
-
- private:
-  JobContext& job_;
-};
-
 std::string Number(uint64_t value) { return std::to_string(value); }
 std::string Flag(bool value) { return value ? "1" : ""; }
-
-std::string Joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : " ") + name;
-  return text;
-}
 
 std::optional<bool> OptionalBool(const Options& options, const char* key) {
   if (!options.Has(key)) return std::nullopt;
   return options.Bool(key, false);
-}
-
-Napi::Value NamesToJs(Napi::Env env, const std::vector<apt::PackageName>& names) {
-  Table table({"name", "architecture"});
-  for (const apt::PackageName& name : names) table.Row({name.name, name.architecture});
-  return table.ToJs(env);
-}
-
-Napi::Value PlanToJs(Napi::Env env, const apt::Plan& plan, const Table& packages,
-                     const Table& operations) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("packages", packages.ToJs(env));
-  object.Set("operations", operations.ToJs(env));
-  object.Set("downloadSize", static_cast<double>(plan.download_size));
-  object.Set("installSizeDelta", static_cast<double>(plan.install_size_delta));
-  object.Set("keptBack", NamesToJs(env, plan.kept_back));
-  object.Set("noLongerNeeded", NamesToJs(env, plan.no_longer_needed));
-  object.Set("madeManual", NamesToJs(env, plan.made_manual));
-  object.Set("warnings", MessagesToJs(env, plan.warnings));
-  return object;
-}
-
-ToJs ConvertedPlan(apt::Plan plan) {
-  Table packages({"name", "architecture", "version", "action", "oldVersion", "auto", "essential",
-                  "priority", "section", "size", "installedSize", "sha256", "filename", "uri",
-                  "preDepends"});
-  for (const apt::PlannedPackage& one : plan.packages) {
-    packages.Row({one.name, one.architecture, one.version, one.action, one.old_version,
-                  Flag(one.automatic), Flag(one.essential), one.priority, one.section,
-                  Number(one.size), Number(one.installed_size), one.sha256, one.filename, one.uri,
-                  Joined(one.pre_depends)});
-  }
-  Table operations({"action", "name", "architecture", "version"});
-  for (const apt::Operation& one : plan.operations) {
-    operations.Row({one.action, one.name, one.architecture, one.version});
-  }
-  plan.packages.clear();
-  plan.operations.clear();
-  struct Parts {
-    apt::Plan plan;
-    Table packages;
-    Table operations;
-  };
-  return Converted(Parts{std::move(plan), std::move(packages), std::move(operations)},
-                   [](Napi::Env env, const Parts& parts) {
-                     return PlanToJs(env, parts.plan, parts.packages, parts.operations);
-                   });
 }
 
 Napi::Value PackageToJs(Napi::Env env, const std::optional<apt::PackageInfo>& package) {
@@ -165,26 +83,6 @@ Napi::Value PackageToJs(Napi::Env env, const std::optional<apt::PackageInfo>& pa
   }
   object.Set("versions", versions.ToJs(env));
   return object;
-}
-
-apt::Request ReadRequest(const Options& options) {
-  apt::Request request;
-  request.install = options.Strings("install");
-  request.remove = options.Strings("remove");
-  request.purge = options.Bool("purge", false);
-  request.reinstall = options.Bool("reinstall", false);
-  request.autoremove = options.Bool("autoremove", false);
-  const std::string upgrade = options.OptionalString("upgrade").value_or("none");
-  if (upgrade == "upgrade") request.upgrade = apt::UpgradeMode::kUpgrade;
-  if (upgrade == "full") request.upgrade = apt::UpgradeMode::kFull;
-  request.recommends = OptionalBool(options, "recommends");
-  request.allow_remove = options.Bool("allowRemove", true);
-  if (options.Has("allowedRemovals")) request.allowed_removals = options.Strings("allowedRemovals");
-  request.forbidden_removals = options.Strings("forbiddenRemovals");
-  request.allow_remove_essential = options.Bool("allowRemoveEssential", false);
-  request.allow_downgrade = options.Bool("allowDowngrade", false);
-  request.allow_change_held = options.Bool("allowChangeHeld", false);
-  return request;
 }
 
 }  // namespace
@@ -209,6 +107,7 @@ Napi::Value AptContext::CreateContext(const Napi::CallbackInfo& info) {
   options.architecture = given.String("architecture");
   options.architectures = given.Strings("architectures");
   options.sources = given.String("sources");
+  options.auth = given.OptionalString("auth");
   options.preferences = given.OptionalString("preferences");
   options.recommends = given.Bool("recommends", true);
   const std::vector<std::string> config = given.Strings("config");
@@ -282,9 +181,14 @@ void AptCache::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&AptCache::Search>("search"),
              InstanceMethod<&AptCache::Match>("match"),
              InstanceMethod<&AptCache::List>("list"),
+             InstanceMethod<&AptCache::Marks>("marks"),
              InstanceMethod<&AptCache::Solve>("solve"),
              InstanceMethod<&AptCache::Scenario>("scenario"),
              InstanceMethod<&AptCache::Fetch>("fetch"),
+             InstanceMethod<&AptCache::Source>("source"),
+             InstanceMethod<&AptCache::Sources>("sources"),
+             InstanceMethod<&AptCache::FetchSource>("fetchSource"),
+             InstanceMethod<&AptCache::FetchChangelog>("fetchChangelog"),
              InstanceMethod<&AptCache::Warnings>("warnings"),
              InstanceMethod<&AptCache::Close>("close"),
          });
@@ -391,6 +295,7 @@ Napi::Value AptCache::Close(const Napi::CallbackInfo& info) {
 void InitApt(Napi::Env env, Napi::Object exports) {
   AptContext::Init(env, exports);
   AptCache::Init(env, exports);
+  AptMarks::Init(env, exports);
   exports.Set("compareVersions",
               Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
                 Arguments arguments(info);

@@ -79,12 +79,64 @@ class AptCache : public Wrap<AptCache, AptCacheState> {
   Napi::Value Search(const Napi::CallbackInfo& info);
   Napi::Value Match(const Napi::CallbackInfo& info);
   Napi::Value List(const Napi::CallbackInfo& info);
+  Napi::Value Marks(const Napi::CallbackInfo& info);
   Napi::Value Solve(const Napi::CallbackInfo& info);
   Napi::Value Scenario(const Napi::CallbackInfo& info);
   Napi::Value Fetch(const Napi::CallbackInfo& info);
+  Napi::Value Source(const Napi::CallbackInfo& info);
+  Napi::Value Sources(const Napi::CallbackInfo& info);
+  Napi::Value FetchSource(const Napi::CallbackInfo& info);
+  Napi::Value FetchChangelog(const Napi::CallbackInfo& info);
   Napi::Value Warnings(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 };
+
+namespace apt {
+struct MarksState;
+}
+
+// Marks, and the cache that they are about: closed with either of them.
+struct AptMarksHandle {
+  AptMarksHandle(std::shared_ptr<AptCacheState> of, std::shared_ptr<apt::MarksState> these)
+      : cache(std::move(of)), marks(std::move(these), "apt marks") {}
+  std::shared_ptr<AptCacheState> cache;
+  Closable<apt::MarksState> marks;
+};
+
+class AptMarks : public Wrap<AptMarks, AptMarksHandle> {
+ public:
+  static constexpr const char* kName = "AptMarks";
+  static constexpr napi_type_tag kTag = {0x6170745f6f737403, 0x4d61726b73000000};
+  using Wrap::Wrap;
+  static void Init(Napi::Env env, Napi::Object exports);
+  // New marks of a cache, as after opening it.
+  static Napi::Object Make(Napi::Env env, std::shared_ptr<AptCacheState> cache,
+                           std::shared_ptr<apt::MarksState> marks);
+
+ private:
+  Napi::Value Edit(const Napi::CallbackInfo& info);
+  Napi::Value Resolve(const Napi::CallbackInfo& info);
+  Napi::Value Counts(const Napi::CallbackInfo& info);
+  Napi::Value Of(const Napi::CallbackInfo& info);
+  Napi::Value Changes(const Napi::CallbackInfo& info);
+  Napi::Value Unmet(const Napi::CallbackInfo& info);
+  Napi::Value Unneeded(const Napi::CallbackInfo& info);
+  Napi::Value Why(const Napi::CallbackInfo& info);
+  Napi::Value Plan(const Napi::CallbackInfo& info);
+  Napi::Value Solve(const Napi::CallbackInfo& info);
+  Napi::Value Copy(const Napi::CallbackInfo& info);
+  Napi::Value Assign(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+};
+
+namespace apt {
+struct Plan;
+struct Request;
+}  // namespace apt
+
+// A plan as the closure that converts it.
+ToJs ConvertedPlan(apt::Plan plan);
+apt::Request ReadRequest(const Options& options);
 
 // A job on libapt-pkg's thread; its failures become errors of JavaScript.
 Napi::Value StartApt(Napi::Env env, Napi::Value progress, Work work);

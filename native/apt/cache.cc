@@ -58,7 +58,8 @@ std::string Cache::BinaryCacheName() const {
 Cache::Cache(std::shared_ptr<Context> context, const std::vector<std::string>& debs)
     : context_(std::move(context)),
       generation_(context_->generation()),
-      fingerprint_(StatusFingerprint()) {
+      fingerprint_(StatusFingerprint()),
+      debs_(debs) {
   const std::optional<std::string>& status = context_->options().dpkg_status;
   if (status.has_value() && !fingerprint_.exists) {
     throw SystemFailure(ENOENT, "Reading the package database", *status);
@@ -84,6 +85,13 @@ Cache::Cache(std::shared_ptr<Context> context, const std::vector<std::string>& d
 }
 
 Cache::~Cache() { CloseLater(std::move(file_)); }
+
+bool Cache::ReadSources(CacheFile& file) const {
+  if (!file.BuildSourceList(nullptr)) return false;
+  return std::all_of(debs_.begin(), debs_.end(), [&file](const std::string& deb) {
+    return file.GetSourceList()->AddVolatileFile(deb);
+  });
+}
 
 CacheFile& Cache::Use() {
   if (generation_ != context_->generation() || !(StatusFingerprint() == fingerprint_)) {
@@ -131,9 +139,9 @@ ListPage Cache::List(const ListFilter& filter) {
   CacheFile& file = Use();
   pkgCache& cache = file;
   ListPage page;
-  uint64_t position = 0;
-  for (pkgCache::PkgIterator package = cache.PkgBegin(); !package.end(); ++package) {
-    if (++position <= filter.after) continue;
+  const std::vector<pkgCache::Package*>& packages = file.ordered();
+  for (uint64_t position = filter.after; position < packages.size();) {
+    pkgCache::PkgIterator package(cache, packages[position++]);
     if (package->VersionList == 0) continue;
     if (filter.essential.has_value() && *filter.essential != IsEssential(package)) continue;
     const bool installed = package->CurrentVer != 0;

@@ -62,6 +62,8 @@ struct ListPage {
   uint64_t next = 0;  // 0: nothing is left
 };
 
+struct SourceCursor;
+
 class Cache {
  public:
   // Reads lists and status, and these .deb files as one more source. Throws Failure.
@@ -77,7 +79,13 @@ class Cache {
   // The cache for the length of a session; throws ERR_APT_STALE_CACHE where lists or status
   // changed since.
   CacheFile& Use();
+  // The sources that this cache was made of, as the list of another one. False with the reasons
+  // on the error stack.
+  bool ReadSources(CacheFile& file) const;
   const std::vector<Message>& warnings() const { return warnings_; }
+  const std::vector<std::string>& debs() const { return debs_; }
+  // Where a listing has come to; see ListSources.
+  std::shared_ptr<SourceCursor> source_cursor;
 
  private:
   // What tells two states of the status file apart. Files of commits have time 0, but each
@@ -97,6 +105,7 @@ class Cache {
   std::shared_ptr<Context> context_;
   unsigned long generation_;
   Fingerprint fingerprint_;
+  const std::vector<std::string> debs_;
   std::unique_ptr<CacheFile> file_;
   std::vector<Message> warnings_;
 };

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -57,9 +58,24 @@ std::unique_ptr<FileDescriptor> LockDirectory(const std::string& directory) {
   struct flock lock = {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
-  if (fcntl(file->get(), F_OFD_SETLK, &lock) == 0) return file;
+  if (fcntl(file->get(), F_OFD_SETLK, &lock) == 0) {
+    // Such locks name no holder, so the file does.
+    const std::string holder = std::to_string(getpid()) + "\n";
+    if (ftruncate(file->get(), 0) != 0 ||
+        pwrite(file->get(), holder.data(), holder.size(), 0) < 0) {
+      throw SystemFailure(errno, "Writing", path);
+    }
+    return file;
+  }
   if (errno != EAGAIN && errno != EACCES) throw SystemFailure(errno, "Locking", path);
-  Failure failure("ERR_APT_LOCKED", "Another context uses " + directory);
+  std::array<char, 16> holder{};
+  const ssize_t length = pread(file->get(), holder.data(), holder.size() - 1, 0);
+  const long pid = length > 0 ? std::strtol(holder.data(), nullptr, 10) : 0;
+  std::string text = "Another context uses " + directory;
+  if (pid > 0) text += ": process " + std::to_string(pid);
+  if (pid == getpid()) text += ", which is this one";
+  Failure failure("ERR_APT_LOCKED", text);
+  if (pid > 0) failure.Data("pid", static_cast<double>(pid));
   throw failure.Detail("path", path);
 }
 
@@ -149,7 +165,12 @@ bool AllowedOption(const std::string& name) {
   return false;
 }
 
-Context::Context(ContextOptions options) : options_(std::move(options)) {
+Context::Context(ContextOptions options, Holder holder) : options_(std::move(options)) {
+  if (holder == Holder::kThis) MakeContents();
+  Configure();
+}
+
+void Context::MakeContents() {
   const std::string& directory = options_.directory;
   for (const auto& [name, value] : options_.config) {
     if (!AllowedOption(name)) {
@@ -165,7 +186,29 @@ Context::Context(ContextOptions options) : options_(std::move(options)) {
   }
   WriteIfChanged(directory + "/etc/context.sources", options_.sources);
   WriteIfChanged(directory + "/etc/preferences", options_.preferences.value_or(""));
-  Configure();
+  WriteLogins();
+}
+
+// One file, because libapt-pkg takes one beside a directory: the root's own comes after ours.
+void Context::WriteLogins() {
+  const std::string path = options_.directory + "/etc/auth.conf";
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) throw SystemFailure(errno, "Removing", path);
+  if (!options_.auth.has_value()) return;
+  std::string text = *options_.auth;
+  if (options_.root.has_value()) {
+    std::ifstream theirs(*options_.root + "/etc/apt/auth.conf", std::ios::binary);
+    std::ostringstream content;
+    content << theirs.rdbuf();
+    text += content.str();
+  }
+  const FileDescriptor file(
+      open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (file.get() < 0) throw SystemFailure(errno, "Creating", path);
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t count = write(file.get(), text.data() + done, text.size() - done);
+    if (count < 0 && errno != EINTR) throw SystemFailure(errno, "Writing", path);
+    if (count > 0) done += static_cast<size_t>(count);
+  }
 }
 
 void Context::Configure() {
@@ -197,7 +240,8 @@ void Context::Configure() {
   set.Set("Dir::Etc::sourceparts", "/dev/null");
   set.Set("Dir::Etc::main", "/dev/null");
   set.Set("Dir::Etc::parts", "/dev/null");
-  set.Set("Dir::Etc::netrc", rooted ? "auth.conf" : "/dev/null");
+  const std::string logins = rooted ? "auth.conf" : "/dev/null";
+  set.Set("Dir::Etc::netrc", options_.auth.has_value() ? own + "/etc/auth.conf" : logins);
   set.Set("Dir::Etc::netrcparts", rooted ? "auth.conf.d" : "/dev/null");
   const bool own_preferences = options_.preferences.has_value() || !rooted;
   set.Set("Dir::Etc::preferences", own_preferences ? own + "/etc/preferences" : "preferences");
@@ -242,6 +286,14 @@ void Context::Configure() {
   set.Set(sources + "Description", "$(RELEASE)/$(COMPONENT) Sources");
   set.Set(sources + "flatDescription", "$(RELEASE) Sources");
   set.Set(sources + "Optional", "false");
+  // Where the archives that do not say so themselves have their changelogs. Never those of
+  // installed packages below Dir: that may be this machine's root.
+  const std::string changelogs = "Acquire::Changelogs::URI::Origin::";
+  set.Set(changelogs + "Debian",
+          "https://metadata.ftp-master.debian.org/changelogs/@CHANGEPATH@_changelog");
+  set.Set(changelogs + "Ubuntu",
+          "https://changelogs.ubuntu.com/changelogs/pool/@CHANGEPATH@/changelog");
+  set.Set("Acquire::Changelogs::AlwaysOnline", "true");
   // Shipped as a file of apt.conf.d, so not among the library's defaults.
   for (const char* pattern : {"^firmware-linux.*", "^linux-firmware$", "^linux-image-[a-z0-9]*$",
                               "^linux-image-[a-z0-9]*-[a-z0-9]*$"}) {
@@ -253,6 +305,7 @@ void Context::Configure() {
   for (const char* section : {"metapackages", "tasks"}) {
     set.Set("APT::Never-MarkAuto-Sections::", section);
   }
+  set.Set("APT::Move-Autobit-Sections::", "oldlibs");
   // The library's own locks hold once per process, whatever the root; see LockDirectory.
   set.Set("Debug::NoLocking", "true");
   for (const auto& [name, value] : options_.config) set.Set(name, value);
@@ -262,7 +315,8 @@ void Context::PrepareDownloads() {
   const std::optional<uid_t> sandbox = SandboxUser();
   const bool root = geteuid() == 0;
   const bool separate = root && sandbox.has_value() && Reachable(options_.directory, *sandbox);
-  // Left to itself the library switches the user of the whole process for a while.
+  // Only what talks to strangers runs as another user; left to itself the library would also write
+  // the lists as that one.
   configuration_.Set("APT::Sandbox::User", root ? "root" : "");
   for (const char* method : {"http", "https"}) {
     configuration_.Set(std::string("Binary::") + method + "::APT::Sandbox::User",

@@ -21,7 +21,8 @@ struct ContextOptions {
   std::optional<std::string> extended_states;
   std::string architecture;
   std::vector<std::string> architectures;
-  std::string sources;  // deb822
+  std::string sources;              // deb822
+  std::optional<std::string> auth;  // apt_auth.conf(5)
   std::optional<std::string> preferences;
   bool recommends = true;
   std::vector<std::pair<std::string, std::string>> config;
@@ -44,8 +45,10 @@ class FileDescriptor {
 
 class Context {
  public:
-  // Creates the directory's contents and locks it. Throws Failure.
-  explicit Context(ContextOptions options);
+  enum class Holder { kThis, kOther };
+  // Creates the directory's contents and locks it, unless another process that waits for this one
+  // has done so. Throws Failure.
+  explicit Context(ContextOptions options, Holder holder = Holder::kThis);
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
@@ -63,7 +66,9 @@ class Context {
   void PrepareDownloads();
 
  private:
+  void MakeContents();
   void Configure();
+  void WriteLogins();
 
   const ContextOptions options_;
   std::unique_ptr<FileDescriptor> lock_;

@@ -6,6 +6,9 @@
 #include <apt-pkg/tagfile.h>
 
 #include <algorithm>
+#include <cstring>
+#include <type_traits>
+#include <utility>
 
 namespace apt_ostree::apt {
 
@@ -23,25 +26,82 @@ bool DepCache::IsInstallOk(pkgCache::PkgIterator const& package, bool auto_insta
   return pkgDepCache::IsInstallOk(package, auto_install, depth, from_user);
 }
 
-void DepCache::Save() {
-  packages_.assign(PkgState, PkgState + Head().PackageCount);
-  dependencies_.assign(DepState, DepState + Head().DependsCount);
-  counters_ = {iUsrSize,   iDownloadSize, iInstCount,         iDelCount,
-               iKeepCount, iBrokenCount,  iPolicyBrokenCount, iBadCount};
+void DepCache::SaveSums(State& state) const {
+  state.forbidden = forbidden_;
+  state.usr_size = iUsrSize;
+  state.download_size = iDownloadSize;
+  state.installs = iInstCount;
+  state.deletes = iDelCount;
+  state.keeps = iKeepCount;
+  state.broken = iBrokenCount;
+  state.policy_broken = iPolicyBrokenCount;
+  state.bad = iBadCount;
 }
 
-void DepCache::Restore() {
-  std::copy(packages_.begin(), packages_.end(), PkgState);
-  std::copy(dependencies_.begin(), dependencies_.end(), DepState);
-  iUsrSize = counters_.usr_size;
-  iDownloadSize = counters_.download_size;
-  iInstCount = counters_.installs;
-  iDelCount = counters_.deletes;
-  iKeepCount = counters_.keeps;
-  iBrokenCount = counters_.broken;
-  iPolicyBrokenCount = counters_.policy_broken;
-  iBadCount = counters_.bad;
-  forbidden_.clear();
+void DepCache::LoadSums(const State& state) {
+  forbidden_ = state.forbidden;
+  iUsrSize = state.usr_size;
+  iDownloadSize = state.download_size;
+  iInstCount = state.installs;
+  iDelCount = state.deletes;
+  iKeepCount = state.keeps;
+  iBrokenCount = state.broken;
+  iPolicyBrokenCount = state.policy_broken;
+  iBadCount = state.bad;
+}
+
+void DepCache::Save(State& state) const {
+  state.packages.assign(PkgState, PkgState + Cache->Head().PackageCount);
+  state.dependencies.assign(DepState, DepState + Cache->Head().DependsCount);
+  SaveSums(state);
+}
+
+void DepCache::Load(const State& state) {
+  std::copy(state.packages.begin(), state.packages.end(), PkgState);
+  std::copy(state.dependencies.begin(), state.dependencies.end(), DepState);
+  LoadSums(state);
+}
+
+namespace {
+
+void CompareBytes(const char* base, const char* now, size_t size,
+                  std::vector<DepCache::Difference::Run>& runs) {
+  constexpr size_t kBlock = 256;
+  for (size_t place = 0; place < size; place += kBlock) {
+    const size_t length = std::min(kBlock, size - place);
+    if (std::memcmp(base + place, now + place, length) == 0) continue;
+    if (!runs.empty() && runs.back().place + runs.back().bytes.size() == place) {
+      runs.back().bytes.append(now + place, length);
+    } else {
+      runs.push_back({place, std::string(now + place, length)});
+    }
+  }
+}
+
+void ApplyBytes(const std::vector<DepCache::Difference::Run>& runs, char* target) {
+  for (const auto& run : runs) std::copy(run.bytes.begin(), run.bytes.end(), target + run.place);
+}
+
+}  // namespace
+
+DepCache::Difference DepCache::Compare(const State& base) const {
+  static_assert(std::is_trivially_copyable_v<StateCache>);
+  Difference difference;
+  CompareBytes(reinterpret_cast<const char*>(base.packages.data()),
+               reinterpret_cast<const char*>(PkgState), base.packages.size() * sizeof(StateCache),
+               difference.packages);
+  CompareBytes(reinterpret_cast<const char*>(base.dependencies.data()),
+               reinterpret_cast<const char*>(DepState), base.dependencies.size(),
+               difference.dependencies);
+  SaveSums(difference.sums);
+  return difference;
+}
+
+void DepCache::Load(const State& base, const Difference& difference) {
+  Load(base);
+  ApplyBytes(difference.packages, reinterpret_cast<char*>(PkgState));
+  ApplyBytes(difference.dependencies, reinterpret_cast<char*>(DepState));
+  LoadSums(difference.sums);
 }
 
 CacheFile::~CacheFile() = default;
@@ -57,29 +117,92 @@ bool CacheFile::Build(bool recommends) {
   return !_error->PendingError();
 }
 
-bool CacheFile::BuildMarks() {
-  if (DCache != nullptr) return true;
-  auto depcache = std::make_unique<DepCache>(Cache, &policy());
-  // An action group that stays open, as in apt-get: else each mark ends with a sweep for
-  // packages that nothing needs, over the whole cache.
-  depcache->IncreaseActionGroupLevel();
-  if (!depcache->Init(nullptr) || _error->PendingError()) return false;
-  depcache->Save();
-  DCache = depcache.release();
+bool CacheFile::MakeInitial(bool recommends) {
+  policy().set_recommends(recommends);
+  std::unique_ptr<const DepCache::State>& initial = initial_[recommends ? 1 : 0];
+  if (initial != nullptr) return true;
+  if (DCache == nullptr) {
+    auto depcache = std::make_unique<DepCache>(Cache, &policy());
+    // An action group that stays open, as in apt-get: else each mark ends with a sweep for
+    // packages that nothing needs, over the whole cache.
+    depcache->IncreaseActionGroupLevel();
+    if (!depcache->Init(nullptr) || _error->PendingError()) return false;
+    DCache = depcache.release();
+  } else if (!depcache().Init(nullptr) || _error->PendingError()) {
+    return false;
+  }
+  auto state = std::make_unique<DepCache::State>();
+  depcache().Save(*state);
+  initial = std::move(state);
   return true;
 }
 
 bool CacheFile::Reset(bool recommends) {
-  if (DCache == nullptr) {
-    policy().set_recommends(recommends);
-    return BuildMarks();
-  }
-  depcache().Restore();
-  if (policy().recommends() == recommends) return true;
-  policy().set_recommends(recommends);
-  if (!depcache().Init(nullptr)) return false;
-  depcache().Save();
+  Deactivate();
+  if (!MakeInitial(recommends)) return false;
+  depcache().Load(*initial_[recommends ? 1 : 0]);
   return true;
+}
+
+bool CacheFile::Activate(const std::shared_ptr<MarksState>& state) {
+  if (active_ == state) return true;
+  Deactivate();
+  if (!MakeInitial(state->recommends)) return false;
+  LoadMarks(*state);
+  active_ = state;
+  return true;
+}
+
+void CacheFile::LoadMarks(MarksState& state) {
+  const DepCache::State& initial = *initial_[state.recommends ? 1 : 0];
+  policy().set_recommends(state.recommends);
+  if (state.fresh) {
+    depcache().Load(initial);
+  } else {
+    depcache().Load(initial, state.marks);
+  }
+  SwapSelections(state.selections);
+}
+
+void CacheFile::SaveMarks(MarksState& state) {
+  state.marks = depcache().Compare(*initial_[state.recommends ? 1 : 0]);
+  state.fresh = false;
+}
+
+std::shared_ptr<MarksState> CacheFile::Copy(const std::shared_ptr<MarksState>& state) {
+  if (active_ != state) return std::make_shared<MarksState>(*state);
+  // What the active ones differ in is not known but by looking.
+  SaveMarks(*state);
+  auto copy = std::make_shared<MarksState>(*state);
+  for (auto& [id, selection] : copy->selections) selection = packages_[id]->SelectedState;
+  return copy;
+}
+
+void CacheFile::Assign(const std::shared_ptr<MarksState>& target, const MarksState& source) {
+  const bool active = active_ == target;
+  if (active) SwapSelections(target->selections);
+  *target = source;
+  if (active) LoadMarks(*target);
+}
+
+void CacheFile::Deactivate() {
+  if (active_ == nullptr) return;
+  const std::shared_ptr<MarksState> state = std::exchange(active_, nullptr);
+  SwapSelections(state->selections);
+  // Nobody can ask for it any more.
+  if (state.use_count() > 1) SaveMarks(*state);
+}
+
+// The library reads holds from the cache itself. Its map is this process's own copy, so each
+// set of marks may have its say while it is active.
+void CacheFile::SwapSelections(std::map<map_id_t, unsigned char>& selections) {
+  for (auto& [id, selection] : selections) std::swap(packages_[id]->SelectedState, selection);
+}
+
+void CacheFile::Select(pkgCache::PkgIterator package, pkgCache::State::PkgSelectedState selection) {
+  BuildIndex();
+  active_->selections.emplace(package->ID, package->SelectedState);
+  package->SelectedState = selection;
 }
 
 pkgRecords& CacheFile::records() {
@@ -118,12 +241,58 @@ pkgCache::VerIterator CacheFile::Candidate(pkgCache::PkgIterator const& package)
   return pkgCache::VerIterator(*Cache, candidates_[package->ID]);
 }
 
+const std::vector<pkgCache::PkgIterator>& CacheFile::installed() {
+  if (!installed_.has_value()) {
+    installed_.emplace();
+    for (pkgCache::PkgIterator package = Cache->PkgBegin(); !package.end(); ++package) {
+      if (package->CurrentVer != 0) installed_->push_back(package);
+    }
+  }
+  return *installed_;
+}
+
+std::vector<pkgCache::PkgIterator> CacheFile::Changing() {
+  BuildIndex();
+  std::vector<pkgCache::PkgIterator> changing;
+  for (size_t id = 0; id < packages_.size(); ++id) {
+    const pkgDepCache::StateCache& state = depcache().at(id);
+    const bool same = state.Mode == pkgDepCache::ModeKeep && !state.Garbage &&
+                      (state.iFlags & pkgDepCache::ReInstall) == 0;
+    if (!same && packages_[id] != nullptr) changing.emplace_back(*Cache, packages_[id]);
+  }
+  return changing;
+}
+
+const std::vector<pkgCache::PkgIterator>& CacheFile::essential() {
+  BuildIndex();
+  return essential_;
+}
+
+const std::vector<pkgCache::PkgIterator>& CacheFile::unfinished() {
+  BuildIndex();
+  return unfinished_;
+}
+
+const std::vector<pkgCache::Package*>& CacheFile::ordered() {
+  BuildIndex();
+  return ordered_;
+}
+
 void CacheFile::BuildIndex() {
   if (!packages_.empty()) return;
   packages_.assign(Cache->Head().PackageCount, nullptr);
   versions_.assign(Cache->Head().VersionCount, nullptr);
+  places_.assign(packages_.size(), 0);
+  ordered_.reserve(packages_.size());
   for (pkgCache::PkgIterator package = Cache->PkgBegin(); !package.end(); ++package) {
-    if (package->ID < packages_.size()) packages_[package->ID] = package;
+    if (package->ID < packages_.size()) {
+      packages_[package->ID] = package;
+      places_[package->ID] = static_cast<uint32_t>(ordered_.size());
+    }
+    ordered_.push_back(package);
+    if (package->VersionList == 0) continue;
+    if ((package->Flags & pkgCache::Flag::Essential) != 0) essential_.push_back(package);
+    if (package.State() != pkgCache::PkgIterator::NeedsNothing) unfinished_.push_back(package);
     for (pkgCache::VerIterator version = package.VersionList(); !version.end(); ++version) {
       if (version->ID < versions_.size()) versions_[version->ID] = version;
     }

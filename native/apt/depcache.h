@@ -7,9 +7,13 @@
 #include <apt-pkg/pkgrecords.h>
 #include <apt-pkg/policy.h>
 
+#include <array>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "apt/descriptions.h"
@@ -36,20 +40,53 @@ class DepCache : public pkgDepCache {
   bool IsInstallOk(pkgCache::PkgIterator const& package, bool auto_install, unsigned long depth,
                    bool from_user) override;
 
-  // The state after Init. Restore is a copy of arrays, some thirty times faster than Init.
-  void Save();
-  void Restore();
+  // All marks: two large arrays and some sums.
+  struct State {
+    std::vector<StateCache> packages;
+    std::vector<unsigned char> dependencies;
+    std::set<map_id_t> forbidden;
+    signed long long usr_size = 0;
+    unsigned long long download_size = 0;
+    unsigned long installs = 0, deletes = 0, keeps = 0, broken = 0, policy_broken = 0, bad = 0;
+  };
+  void Save(State& state) const;
+  // A copy of arrays, a hundred times faster than Init.
+  void Load(const State& state);
+
+  // Marks as what they differ in from others: next to nothing for a handful of packages, where
+  // new arrays would cost more time for their memory than for the copy.
+  struct Difference {
+    struct Run {
+      size_t place;
+      std::string bytes;
+    };
+    std::vector<Run> packages;
+    std::vector<Run> dependencies;
+    State sums;  // its arrays are empty
+  };
+  Difference Compare(const State& base) const;
+  void Load(const State& base, const Difference& difference);
+
+  const StateCache& at(size_t id) const { return PkgState[id]; }
 
  private:
-  struct Counters {
-    signed long long usr_size;
-    unsigned long long download_size;
-    unsigned long installs, deletes, keeps, broken, policy_broken, bad;
-  };
+  void SaveSums(State& state) const;
+  void LoadSums(const State& state);
   std::set<map_id_t> forbidden_;
-  std::vector<StateCache> packages_;
-  std::vector<unsigned char> dependencies_;
-  Counters counters_ = {};
+};
+
+// The marks that somebody works on, while others use the same cache: see marks.h.
+struct MarksState {
+  // From those after opening.
+  DepCache::Difference marks;
+  bool fresh = true;
+  bool recommends = true;
+  // Packages that were marked on purpose: a resolver leaves them as they are.
+  std::set<map_id_t> chosen;
+  // Packages that were removed because nothing needs them.
+  std::set<map_id_t> unneeded;
+  // What dpkg is to think of them (hold or not), where that is not what the status file says.
+  std::map<map_id_t, unsigned char> selections;
 };
 
 class CacheFile : public pkgCacheFile {
@@ -59,13 +96,31 @@ class CacheFile : public pkgCacheFile {
   // Lists, status and policy; enough to read, and a fraction of what marks cost. False with the
   // reasons on the error stack.
   bool Build(bool recommends);
-  // Marks, made when first asked for.
-  bool BuildMarks();
-  // Only after BuildMarks or Reset.
+  // Only after Reset or Activate.
   DepCache& depcache() { return *static_cast<DepCache*>(DCache); }
   SolvePolicy& policy() { return *static_cast<SolvePolicy*>(Policy); }
   // Marks as after opening, with Recommends as wanted.
   bool Reset(bool recommends);
+  // Makes these the marks of depcache(), until others are. Fresh ones are as after opening.
+  bool Activate(const std::shared_ptr<MarksState>& state);
+  // A snapshot of marks, be they active or not.
+  std::shared_ptr<MarksState> Copy(const std::shared_ptr<MarksState>& state);
+  // Makes `target` what `source` is, which must not be active.
+  void Assign(const std::shared_ptr<MarksState>& target, const MarksState& source);
+  // Packages that are installed.
+  const std::vector<pkgCache::PkgIterator>& installed();
+  // Packages that the marks change or would do without. The cache has a hundred thousand of them
+  // all over its map: only what is looked for is touched.
+  std::vector<pkgCache::PkgIterator> Changing();
+  // Essential packages, and packages that dpkg has not finished with: in the cache's order.
+  const std::vector<pkgCache::PkgIterator>& essential();
+  const std::vector<pkgCache::PkgIterator>& unfinished();
+  // All packages in the cache's order, those without a version too.
+  const std::vector<pkgCache::Package*>& ordered();
+  // Where a package is in that order.
+  size_t PlaceOf(pkgCache::PkgIterator const& package) const { return places_[package->ID]; }
+  // Whether dpkg holds a package, for the active marks.
+  void Select(pkgCache::PkgIterator package, pkgCache::State::PkgSelectedState selection);
 
   // Records of the index files: one reader, as each one opens every file.
   pkgRecords& records();
@@ -82,11 +137,24 @@ class CacheFile : public pkgCacheFile {
  private:
   void BuildIndex();
   void ReadStates();
+  bool MakeInitial(bool recommends);
+  void Deactivate();
+  void LoadMarks(MarksState& state);
+  void SaveMarks(MarksState& state);
+  void SwapSelections(std::map<map_id_t, unsigned char>& selections);
 
+  // The marks after opening, without and with Recommends.
+  std::array<std::unique_ptr<const DepCache::State>, 2> initial_;
+  std::shared_ptr<MarksState> active_;
   std::unique_ptr<pkgRecords> records_;
   Descriptions descriptions_;
   std::vector<pkgCache::Version*> versions_;
   std::vector<pkgCache::Package*> packages_;
+  std::vector<pkgCache::Package*> ordered_;
+  std::vector<uint32_t> places_;
+  std::vector<pkgCache::PkgIterator> essential_;
+  std::vector<pkgCache::PkgIterator> unfinished_;
+  std::optional<std::vector<pkgCache::PkgIterator>> installed_;
   std::vector<pkgCache::Version*> candidates_;
   std::optional<std::vector<bool>> automatic_;
 };

@@ -1,4 +1,5 @@
-// The descriptions of a cache, read once in the order of the files and kept for the next search.
+// Searching the descriptions of a cache where they lie: in the index files. Nothing is kept but
+// their places, and all processors take part.
 #pragma once
 
 #include <apt-pkg/cachefile.h>
@@ -6,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,27 +19,39 @@ std::string DescriptionText(pkgRecords::Parser& parser, const std::string& langu
 
 class Descriptions {
  public:
-  // False where `cancelled` says so; what is read so far is dropped.
-  bool Read(pkgCache& cache, pkgRecords& records, const std::function<bool()>& cancelled);
-  bool ready() const { return ready_; }
-  // Calls `found` with the number of each package whose description is one that `matches`.
-  // Texts are in lower case and end with a NUL byte.
-  void Find(const std::function<bool(const char* text, size_t size)>& matches,
-            const std::function<void(uint32_t package)>& found) const;
-  // The same for a text in lower case, in one pass.
-  void FindText(std::string_view text, const std::function<void(uint32_t package)>& found) const;
+  // Whether `text` (lower case, ending with a NUL byte) has the term `term`; called on several
+  // threads at once.
+  using Matches = std::function<bool(size_t term, const char* text)>;
+
+  // For each of `terms` terms the packages, by number, one of whose descriptions has it. Throws
+  // ABORT_ERR where `cancelled` says so.
+  std::vector<std::vector<bool>> Find(pkgCache& cache, pkgRecords& records, size_t terms,
+                                      const Matches& matches,
+                                      const std::function<bool()>& cancelled);
 
  private:
   struct Entry {
-    size_t end;
+    uint32_t file;
+    uint64_t offset;
+    const char* language;
     // Packages that share the text: from here to the next entry's.
     size_t packages;
   };
-  size_t Start(size_t entry) const { return entry == 0 ? 0 : entries_[entry - 1].end; }
-  void Report(size_t entry, const std::function<void(uint32_t package)>& found) const;
+  struct Source {
+    std::string path;
+    // What is no plain text, once it was read: descriptions by their place in `kept`, or all of
+    // a compressed file.
+    bool plain = false;
+    std::shared_ptr<const std::string> content;
+  };
+  class Scan;
+
+  void Locate(pkgCache& cache, pkgRecords& records);
+  void ReadSources(pkgCache& cache, pkgRecords& records,
+                   const std::vector<pkgCache::DescFile*>& first);
 
   bool ready_ = false;
-  std::string text_;
+  std::vector<Source> sources_;
   std::vector<Entry> entries_;
   std::vector<uint32_t> packages_;
 };

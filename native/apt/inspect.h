@@ -42,6 +42,8 @@ Columns ReverseDependencies(Cache& cache, const std::string& name, const std::st
 Columns WhatProvides(Cache& cache, const std::string& name);
 // Why the candidate is the candidate. Nothing for an unknown package.
 Tree ExplainPolicy(Cache& cache, const std::string& name, const std::string& architecture);
+// The fields of a stanza, in their order.
+TreeMembers RecordFields(const std::string& record);
 // All fields of the version's record, in their order, and its descriptions.
 Tree Record(Cache& cache, uint32_t version);
 

@@ -26,16 +26,19 @@ using DepIterator = pkgCache::DepIterator;
 // Lets the library order the work and writes it down instead of doing it.
 class OrderRecorder : public pkgPackageManager {
  public:
-  OrderRecorder(pkgDepCache& depcache, bool immediate) : pkgPackageManager(&depcache) {
+  OrderRecorder(CacheFile& file, bool immediate)
+      : pkgPackageManager(&file.depcache()), file_(file) {
     if (!immediate) {
       NoImmConfigure = true;
       ImmConfigureAll = false;
     }
     // A package without a file would wait for the next medium.
-    std::fill_n(FileNames, depcache.Head().PackageCount, "recorded");
+    for (const PkgIterator& package : file.Changing()) FileNames[package->ID] = "recorded";
   }
   // False with the reasons on the error stack.
   bool Order() {
+    // Where each and every package is flagged, the library may as well look at each of them.
+    if (!ImmConfigureAll) MakeList();
     if (DoInstallPreFork() != Completed || _error->PendingError()) return false;
     return ConfigureRest();
   }
@@ -59,6 +62,40 @@ class OrderRecorder : public pkgPackageManager {
   }
 
  private:
+  // What the library would begin with, without a look at every package of the cache: those that
+  // change, in its order, and what must be configured at once.
+  void MakeList() {
+    auto list = std::make_unique<pkgOrderList>(&Cache);
+    std::vector<PkgIterator> packages = file_.Changing();
+    for (const PkgIterator& package : file_.unfinished()) packages.push_back(package);
+    std::sort(packages.begin(), packages.end(), [this](const PkgIterator& a, const PkgIterator& b) {
+      return file_.PlaceOf(a) < file_.PlaceOf(b);
+    });
+    packages.erase(std::unique(packages.begin(), packages.end()), packages.end());
+    for (const PkgIterator& package : packages) {
+      if (package->VersionList != 0 && IsWork(package)) list->push_back(package);
+    }
+    // The base class owns it and deletes it.
+    List = list.release();
+    if (NoImmConfigure) return;
+    for (const PkgIterator& package : file_.essential()) {
+      List->Flag(package, pkgOrderList::Immediate);
+      ImmediateAdd(package, true);
+      ImmediateAdd(package, false);
+    }
+  }
+
+  bool IsWork(PkgIterator package) {
+    pkgDepCache::StateCache& state = Cache[package];
+    if (package.State() != PkgIterator::NeedsNothing) return true;
+    if ((state.iFlags & pkgDepCache::ReInstall) != 0) return true;
+    if (state.Mode == pkgDepCache::ModeKeep) return false;
+    if (state.InstVerIter(Cache) != package.CurrentVer()) return true;
+    // Configuration files that go.
+    return !package.Purge() && state.Mode == pkgDepCache::ModeDelete &&
+           (state.iFlags & pkgDepCache::Purge) != 0;
+  }
+
   void Add(const char* action, PkgIterator package, VerIterator version) {
     operations.push_back({action, package.Name(),
                           version.end() ? package.Arch() : Text(version.Arch()),
@@ -79,16 +116,17 @@ class OrderRecorder : public pkgPackageManager {
     return !_error->PendingError();
   }
 
+  CacheFile& file_;
   std::vector<PkgIterator> unpacked_;
   std::set<map_id_t> configured_;
 };
 
-std::vector<Operation> Order(DepCache& depcache, Session& session) {
+std::vector<Operation> Order(CacheFile& file, Session& session) {
   // Essential packages are configured at once where that is possible. From an empty system it
   // may not be, and then any order that respects the dependencies will do.
   for (const bool immediate : {true, false}) {
     _error->PushToStack();
-    OrderRecorder recorder(depcache, immediate);
+    OrderRecorder recorder(file, immediate);
     const bool ordered = recorder.Order();
     if (ordered || !immediate) {
       _error->MergeWithStack();
@@ -115,21 +153,6 @@ void AddOrigin(VerIterator version, pkgSourceList& sources, pkgRecords& records,
     if (sha256 != nullptr) planned.sha256 = sha256->HashValue();
     return;
   }
-}
-
-const char* ActionOf(PkgIterator package, const pkgDepCache::StateCache& state) {
-  if (state.Delete()) {
-    if (package->CurrentVer == 0 &&
-        !(state.Purge() && package->CurrentState == pkgCache::State::ConfigFiles)) {
-      return nullptr;
-    }
-    return state.Purge() ? "purge" : "remove";
-  }
-  if (state.NewInstall()) return "install";
-  if (state.Upgrade()) return "upgrade";
-  if (state.Downgrade()) return "downgrade";
-  if (state.ReInstall()) return "reinstall";
-  return nullptr;
 }
 
 // Names of the packages of the plan that `version` pre-depends on.
@@ -161,13 +184,29 @@ std::vector<std::string> PreDepends(DepCache& depcache, VerIterator version) {
 
 }  // namespace
 
-void MakePlan(CacheFile& file, Session& session, bool purge, Plan& plan) {
+const char* ActionOf(pkgCache::PkgIterator const& package, const pkgDepCache::StateCache& state) {
+  if (state.Delete()) {
+    if (package->CurrentVer == 0 &&
+        !(state.Purge() && package->CurrentState == pkgCache::State::ConfigFiles)) {
+      return nullptr;
+    }
+    return state.Purge() ? "purge" : "remove";
+  }
+  if (state.NewInstall()) return "install";
+  if (state.Upgrade()) return "upgrade";
+  if (state.Downgrade()) return "downgrade";
+  if (state.ReInstall()) return "reinstall";
+  return nullptr;
+}
+
+void MakePlan(CacheFile& file, Session& session, const PlanOptions& options, Plan& plan) {
   pkgCache& cache = file;
   DepCache& depcache = file.depcache();
   pkgSourceList& sources = *file.GetSourceList();
   pkgRecords& records = file.records();
   session.ThrowPending("ERR_APT_FAILED", "Reading the package lists");
-  for (PkgIterator package = cache.PkgBegin(); !package.end(); ++package) {
+  std::map<map_id_t, Reason> reasons = FindReasons(file, options);
+  for (PkgIterator package : file.Changing()) {
     pkgDepCache::StateCache& state = depcache[package];
     const char* action = ActionOf(package, state);
     if (action == nullptr) continue;
@@ -193,14 +232,15 @@ void MakePlan(CacheFile& file, Session& session, bool purge, Plan& plan) {
       AddOrigin(version, sources, records, planned);
       planned.pre_depends = PreDepends(depcache, version);
     }
+    planned.reason = std::move(reasons[package->ID]);
     plan.packages.push_back(std::move(planned));
   }
   std::sort(plan.packages.begin(), plan.packages.end(),
             [](const PlannedPackage& a, const PlannedPackage& b) {
               return std::tie(a.name, a.architecture) < std::tie(b.name, b.architecture);
             });
-  plan.operations = Order(depcache, session);
-  if (purge) {
+  if (options.order) plan.operations = Order(file, session);
+  if (options.purge) {
     // The library asks dpkg to remove; what it purges on top is the caller's wish.
     for (Operation& operation : plan.operations) {
       if (operation.action == "remove") operation.action = "purge";

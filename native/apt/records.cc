@@ -16,10 +16,15 @@ TreeMembers Fields(pkgRecords::Parser& parser) {
   const char* start = nullptr;
   const char* stop = nullptr;
   parser.GetRec(start, stop);
-  TreeMembers fields;
-  if (start == nullptr) return fields;
+  return start == nullptr ? TreeMembers() : RecordFields(std::string(start, stop));
+}
+
+}  // namespace
+
+TreeMembers RecordFields(const std::string& record) {
   // The section's end is an empty line, which the record need not contain.
-  const std::string text = std::string(start, stop) + "\n\n";
+  const std::string text = record + "\n\n";
+  TreeMembers fields;
   pkgTagSection section;
   if (!section.Scan(text.data(), text.size())) return fields;
   for (unsigned i = 0; i < section.Count(); ++i) {
@@ -36,15 +41,6 @@ TreeMembers Fields(pkgRecords::Parser& parser) {
     fields.emplace_back(field.substr(0, colon), std::move(value));
   }
   return fields;
-}
-
-}  // namespace
-
-std::string DescriptionText(pkgRecords::Parser& parser, const std::string& language) {
-  // LongDesc turns the text into the locale's character set: question marks, in a C locale.
-  std::string text;
-  if (!language.empty()) text = parser.RecordField(("Description-" + language).c_str());
-  return text.empty() ? parser.RecordField("Description") : text;
 }
 
 Tree Record(Cache& cache, uint32_t id) {

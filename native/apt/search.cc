@@ -52,8 +52,6 @@ class Term {
   Term(const Term&) = delete;
   Term& operator=(const Term&) = delete;
 
-  bool plain() const { return kind_ == TermKind::kText; }
-  const std::string& text() const { return text_; }
   // `text` in lower case. A glob must match a whole name, but only a part of a description.
   bool Matches(const char* text, bool whole) const {
     switch (kind_) {
@@ -109,37 +107,35 @@ Columns SearchPackages(Cache& cache, const Search& search, const std::function<b
   CacheFile& file = cache.Use();
   pkgCache& packages = file;
   const size_t count = packages.Head().PackageCount;
-  std::vector<bool> matched(count, true);
-  if (search.descriptions && !file.descriptions().ready() &&
-      !file.descriptions().Read(packages, file.records(), cancelled)) {
-    throw AbortedFailure();
-  }
+  std::vector<std::unique_ptr<const Term>> terms;
   for (const std::string& text : search.terms) {
-    const Term term(text, search.kind);
-    std::vector<bool> found(count, false);
-    if (search.names) {
-      for (PkgIterator package = packages.PkgBegin(); !package.end(); ++package) {
-        if (package->VersionList == 0) continue;
-        found[package->ID] = term.Matches(Lower(package.Name()).c_str(), true);
-      }
-    }
-    if (cancelled()) throw AbortedFailure();
-    if (search.descriptions) {
-      const auto mark = [&found](uint32_t package) { found[package] = true; };
-      if (term.plain()) {
-        file.descriptions().FindText(term.text(), mark);
-      } else {
-        file.descriptions().Find(
-            [&term](const char* description, size_t) { return term.Matches(description, false); },
-            mark);
-      }
-    }
-    for (size_t i = 0; i < count; ++i) matched[i] = matched[i] && found[i];
-    if (cancelled()) throw AbortedFailure();
+    terms.push_back(std::make_unique<const Term>(text, search.kind));
   }
+  std::vector<std::vector<bool>> found(terms.size(), std::vector<bool>(count, false));
+  if (search.descriptions) {
+    const auto matches = [&terms](size_t term, const char* text) {
+      return terms[term]->Matches(text, false);
+    };
+    found = file.descriptions().Find(packages, file.records(), terms.size(), matches, cancelled);
+  }
+  if (search.names) {
+    for (pkgCache::GrpIterator group = packages.GrpBegin(); !group.end(); ++group) {
+      const std::string name = Lower(group.Name());
+      for (size_t term = 0; term < terms.size(); ++term) {
+        if (!terms[term]->Matches(name.c_str(), true)) continue;
+        for (PkgIterator package = group.PackageList(); !package.end();
+             package = group.NextPkg(package)) {
+          found[term][package->ID] = true;
+        }
+      }
+    }
+  }
+  if (cancelled()) throw AbortedFailure();
   VersionRowsBuilder rows(file);
   for (size_t id = 0; id < count; ++id) {
-    if (!matched[id]) continue;
+    if (!std::all_of(found.begin(), found.end(), [id](const auto& term) { return term[id]; })) {
+      continue;
+    }
     PkgIterator package = file.PackageById(id);
     if (package.end() || package->VersionList == 0) continue;
     rows.Add(Shown(file, package));
@@ -151,8 +147,9 @@ Columns MatchPattern(Cache& cache, const std::string& pattern, bool all_versions
   Session session(cache.context().configuration());
   CacheFile& file = cache.Use();
   // Some patterns look at marks, and would make the library build some of its own.
-  if (!file.BuildMarks()) throw session.MakeFailure("ERR_APT_FAILED", "Reading the packages");
-  file.depcache().Restore();
+  if (!file.Reset(cache.context().options().recommends)) {
+    throw session.MakeFailure("ERR_APT_FAILED", "Reading the packages");
+  }
   std::unique_ptr<APT::CacheFilter::Matcher> matcher =
       APT::CacheFilter::ParsePattern(APT::StringView(pattern.data(), pattern.size()), &file);
   if (matcher == nullptr || _error->PendingError()) {

@@ -9,7 +9,6 @@
 #include <apt-pkg/pkgsystem.h>
 #include <sched.h>
 
-#include <condition_variable>
 #include <cstring>
 #include <mutex>
 #include <sstream>
@@ -19,35 +18,10 @@ namespace apt_ostree::apt {
 
 namespace {
 
-// A mutex that serves in the order of arrival, so that Yield really lets others in.
-class Turnstile {
- public:
-  void Enter() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    const unsigned long ticket = next_++;
-    turn_.wait(lock, [&] { return serving_ == ticket; });
-  }
-  void Leave() {
-    std::lock_guard<std::mutex> guard(mutex_);
-    ++serving_;
-    turn_.notify_all();
-  }
-  bool Contended() {
-    std::lock_guard<std::mutex> guard(mutex_);
-    return next_ - serving_ > 1;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable turn_;
-  unsigned long next_ = 0;
-  unsigned long serving_ = 0;
-};
-
 // The only state of this addon that belongs to the process: what it guards does too.
-Turnstile& Library() {
-  static Turnstile turnstile;
-  return turnstile;
+std::mutex& Library() {
+  static std::mutex mutex;
+  return mutex;
 }
 
 struct Waiting {
@@ -110,7 +84,7 @@ bool IsDiskFull(const std::string& text) {
 
 Session::Session(Configuration& configuration) : configuration_(configuration), previous_(nullptr) {
   OwnFileSystemContext();
-  Library().Enter();
+  Library().lock();
   previous_ = _config;
   try {
     Activate();
@@ -126,7 +100,7 @@ Session::~Session() { Leave(); }
 void Session::Leave() {
   _error->Discard();
   _config = previous_;
-  Library().Leave();
+  Library().unlock();
 }
 
 void Session::Activate() {
@@ -141,16 +115,6 @@ void Session::Activate() {
   APT::Configuration::getLanguages(true, false);
   APT::Configuration::getCompressors(false);
   APT::Configuration::getCompressionTypes(false);
-}
-
-void Session::Yield() {
-  if (!Library().Contended()) return;
-  // The messages are this thread's and stay; Activate would discard them.
-  _error->PushToStack();
-  Library().Leave();
-  Library().Enter();
-  Activate();
-  _error->RevertToStack();
 }
 
 std::vector<Message> Session::TakeMessages() {
@@ -196,9 +160,8 @@ void CloseLater(std::unique_ptr<pkgCacheFile> cache) {
 }
 
 void CloseWaiting() {
-  Library().Enter();
+  std::lock_guard<std::mutex> guard(Library());
   DestroyWaiting();
-  Library().Leave();
 }
 
 int CompareVersions(const std::string& a, const std::string& b) { return debVS.CmpVersion(a, b); }

@@ -21,9 +21,6 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Lets those who wait have their turn: a download must not keep other threads waiting.
-  void Yield();
-
   // Empties this thread's error stack.
   std::vector<Message> TakeMessages();
   // An error made of what is on the stack: its text is the first error's, or `what`.

@@ -9,11 +9,14 @@
 #include <algorithm>
 #include <cstring>
 #include <list>
+#include <memory>
 #include <set>
 #include <utility>
 
+#include "apt/pseudo.h"
 #include "apt/selection.h"
 #include "apt/unmet.h"
+#include "core/open.h"
 
 namespace apt_ostree::apt {
 
@@ -36,6 +39,10 @@ class Solver {
         resolver_(&depcache_) {}
 
   void Run(const std::function<bool()>& cancelled, Plan& plan);
+  // Packages to install first, and to take out again at the end.
+  void AddPseudo(const std::vector<PseudoPackage>& packages);
+  // How the plan is to be made, and what led to it.
+  PlanOptions Named() const;
   // The marks of the request alone, before anything is resolved.
   void MarkOnly();
 
@@ -45,10 +52,13 @@ class Solver {
   void MarkInstalls();
   void SwitchReleases();
   void Resolve();
+  bool NothingToResolve();
+  bool AllNeeded();
   void Sweep();
   void SaveNeeded(std::vector<PkgIterator>& dropped);
   bool IsNeeded(PkgIterator package);
   bool NeededBy(PkgIterator target);
+  void DropPseudo();
   void CheckAllowed();
   void Refuse(const std::string& reason, const std::vector<PkgIterator>& packages);
   Failure Unmet(const std::string& what);
@@ -63,6 +73,10 @@ class Solver {
   std::vector<PkgIterator> removals_;
   std::vector<Selection> installs_;
   std::vector<PkgIterator> made_manual_;
+  std::set<map_id_t> swept_;
+  std::vector<PkgIterator> pseudo_;
+  // What the made-up packages need.
+  std::set<map_id_t> wanted_;
   std::vector<Message> warnings_;
   bool broken_before_ = false;
 };
@@ -81,6 +95,35 @@ void Solver::Select() {
   };
   for (const std::string& text : request_.remove) take(selector_.Choose(text, true));
   for (const std::string& text : request_.install) take(selector_.Choose(text, false));
+}
+
+void Solver::AddPseudo(const std::vector<PseudoPackage>& packages) {
+  for (const PseudoPackage& one : packages) {
+    PkgIterator package = cache_.FindPkg(one.name, one.architecture);
+    if (package.end() || package->VersionList == 0) continue;
+    pseudo_.push_back(package);
+    installs_.push_back({package, package.VersionList(), one.release});
+  }
+}
+
+void Solver::DropPseudo() {
+  for (PkgIterator package : pseudo_) {
+    VerIterator version = depcache_[package].InstVerIter(cache_);
+    if (version.end()) continue;
+    for (pkgCache::DepIterator dependency = version.DependsList(); !dependency.end();
+         ++dependency) {
+      if (dependency->Type != pkgCache::Dep::Depends || dependency.IsMultiArchImplicit()) continue;
+      std::unique_ptr<pkgCache::Version*[]> targets(dependency.AllTargets());
+      for (pkgCache::Version** target = targets.get(); *target != nullptr; ++target) {
+        PkgIterator met = VerIterator(cache_, *target).ParentPkg();
+        if (depcache_[met].InstallVer != *target) continue;
+        // What was asked for in so many words is no mere dependency.
+        depcache_.MarkAuto(met, false);
+        wanted_.insert(met->ID);
+      }
+    }
+  }
+  for (PkgIterator package : pseudo_) depcache_.MarkDelete(package, false, 0, true);
 }
 
 void Solver::MarkRemovals() {
@@ -138,6 +181,17 @@ void Solver::SwitchReleases() {
   }
 }
 
+// The resolver's passes over the whole cache change nothing where nothing is broken, but it
+// brings back candidates that were passed over.
+bool Solver::NothingToResolve() {
+  if (depcache_.BrokenCount() != 0) return false;
+  for (PkgIterator package : file_.installed()) {
+    const pkgDepCache::StateCache& state = depcache_[package];
+    if (state.Install() && state.InstallVer != state.CandidateVer) return false;
+  }
+  return true;
+}
+
 Failure Solver::Unmet(const std::string& what) {
   std::vector<Message> messages = DescribeBroken(file_);
   std::string text = what;
@@ -146,6 +200,9 @@ Failure Solver::Unmet(const std::string& what) {
   Failure failure("ERR_APT_UNMET_DEPENDENCIES", text);
   failure.Messages(std::move(messages));
   failure.Data("unmet", UnmetDependencies(file_));
+  std::vector<VerIterator> wanted;
+  for (const Selection& selection : installs_) wanted.push_back(selection.version);
+  failure.Data("why", WhyNot(file_, wanted));
   return failure;
 }
 
@@ -164,7 +221,7 @@ void Solver::Resolve() {
       solved = APT::Upgrade::Upgrade(depcache_, APT::Upgrade::ALLOW_EVERYTHING);
       break;
     default:
-      solved = resolver_.Resolve(true);
+      solved = NothingToResolve() || resolver_.Resolve(true);
   }
   if (depcache_.BrokenCount() != 0) throw Unmet("The request has unmet dependencies");
   if (!solved) throw Unmet("The request cannot be met");
@@ -212,15 +269,53 @@ void Solver::SaveNeeded(std::vector<PkgIterator>& dropped) {
   }
 }
 
+// Whether all that comes in is needed, from those that were asked for down, and nothing is there
+// that might not be: then a sweep over the whole cache finds nothing.
+bool Solver::AllNeeded() {
+  if (request_.autoremove) return false;
+  const auto automatic = [this](PkgIterator const& package) {
+    return (depcache_[package].Flags & pkgCache::Flag::Auto) != 0;
+  };
+  const std::vector<PkgIterator>& installed = file_.installed();
+  if (std::any_of(installed.begin(), installed.end(), automatic)) return false;
+  std::set<map_id_t> unreached;
+  std::vector<PkgIterator> queue;
+  for (PkgIterator package : file_.Changing()) {
+    if (!depcache_[package].NewInstall()) continue;
+    if (automatic(package)) {
+      unreached.insert(package->ID);
+    } else {
+      queue.push_back(package);
+    }
+  }
+  while (!queue.empty() && !unreached.empty()) {
+    VerIterator version = depcache_[queue.back()].InstVerIter(cache_);
+    queue.pop_back();
+    for (pkgCache::DepIterator dependency = version.DependsList(); !dependency.end();
+         ++dependency) {
+      if (dependency.IsNegative() || !depcache_.IsImportantDep(dependency)) continue;
+      std::unique_ptr<pkgCache::Version*[]> targets(dependency.AllTargets());
+      for (pkgCache::Version** target = targets.get(); *target != nullptr; ++target) {
+        PkgIterator package = VerIterator(cache_, *target).ParentPkg();
+        if (depcache_[package].InstallVer != *target || unreached.erase(package->ID) == 0) continue;
+        queue.push_back(package);
+      }
+    }
+  }
+  return unreached.empty();
+}
+
 void Solver::Sweep() {
+  if (AllNeeded()) return;
   depcache_.MarkAndSweep();
   std::vector<PkgIterator> dropped;
-  for (PkgIterator package = cache_.PkgBegin(); !package.end(); ++package) {
+  for (PkgIterator package : file_.Changing()) {
     pkgDepCache::StateCache& state = depcache_[package];
     if (!state.Garbage) continue;
     const bool present = package->CurrentVer != 0;
     if (request_.autoremove) {
       if (present && package->CurrentState != pkgCache::State::ConfigFiles) {
+        if (!state.Delete()) swept_.insert(package->ID);
         depcache_.MarkDelete(package, request_.purge, 0, false);
       } else {
         depcache_.MarkKeep(package, false, false);
@@ -254,9 +349,8 @@ void Solver::CheckAllowed() {
   const auto add = [](std::vector<PkgIterator>& list, const PkgIterator& package) {
     if (std::find(list.begin(), list.end(), package) == list.end()) list.push_back(package);
   };
-  for (PkgIterator package = cache_.PkgBegin(); !package.end(); ++package) {
+  for (PkgIterator package : file_.installed()) {
     pkgDepCache::StateCache& state = depcache_[package];
-    if (package->CurrentVer == 0) continue;
     if (state.Delete() &&
         std::find(removals_.begin(), removals_.end(), package) == removals_.end()) {
       unasked.push_back(package);
@@ -307,6 +401,17 @@ void Solver::CheckAllowed() {
   }
 }
 
+PlanOptions Solver::Named() const {
+  PlanOptions options;
+  options.purge = request_.purge;
+  options.order = request_.order;
+  options.unneeded = swept_;
+  options.requested = wanted_;
+  for (const PkgIterator& package : removals_) options.requested.insert(package->ID);
+  for (const Selection& selection : installs_) options.requested.insert(selection.package->ID);
+  return options;
+}
+
 void Solver::MarkOnly() {
   // Else nothing would be marked in a system with broken packages.
   broken_before_ = true;
@@ -325,16 +430,17 @@ void Solver::Run(const std::function<bool()>& cancelled, Plan& plan) {
   MarkRemovals();
   MarkInstalls();
   std::vector<PkgIterator> upgradable;
-  for (PkgIterator package = cache_.PkgBegin(); !package.end(); ++package) {
-    if (package->CurrentVer != 0 && depcache_[package].Upgradable()) upgradable.push_back(package);
+  for (PkgIterator package : file_.installed()) {
+    if (depcache_[package].Upgradable()) upgradable.push_back(package);
   }
   checkpoint();
   Resolve();
   checkpoint();
   Sweep();
+  DropPseudo();
   CheckAllowed();
   if (request_.purge) {
-    for (PkgIterator package = cache_.PkgBegin(); !package.end(); ++package) {
+    for (PkgIterator package : file_.Changing()) {
       if (depcache_[package].Delete() && !depcache_[package].Purge()) {
         depcache_.MarkDelete(package, true);
       }
@@ -346,9 +452,9 @@ void Solver::Run(const std::function<bool()>& cancelled, Plan& plan) {
       plan.kept_back.push_back({package.Name(), package.Arch()});
     }
   }
-  for (PkgIterator package = cache_.PkgBegin(); !package.end(); ++package) {
+  for (PkgIterator package : file_.installed()) {
     pkgDepCache::StateCache& state = depcache_[package];
-    if (state.Garbage && !state.Delete() && package->CurrentVer != 0) {
+    if (state.Garbage && !state.Delete()) {
       plan.no_longer_needed.push_back({package.Name(), package.Arch()});
     }
   }
@@ -358,17 +464,43 @@ void Solver::Run(const std::function<bool()>& cancelled, Plan& plan) {
   plan.warnings = std::move(warnings_);
 }
 
-// Puts the marks back however a solve ends.
-class MarksGuard {
- public:
-  explicit MarksGuard(DepCache& depcache) : depcache_(depcache) {}
-  ~MarksGuard() { depcache_.Restore(); }
-  MarksGuard(const MarksGuard&) = delete;
-  MarksGuard& operator=(const MarksGuard&) = delete;
+Plan SolvePseudo(Cache& cache, CacheFile& base, Session& session, Request request,
+                 const std::function<bool()>& cancelled) {
+  // As apt-get build-dep has it.
+  if (!request.build_depends.empty() && !request.recommends.has_value()) request.recommends = false;
+  PseudoCache pseudo = OpenPseudo(cache, base, session, request);
+  CacheFile& file = *pseudo.file;
+  if (cancelled()) throw AbortedFailure();
+  if (!file.Reset(request.recommends.value_or(cache.context().options().recommends))) {
+    throw session.MakeFailure("ERR_APT_FAILED", "Resetting the package cache");
+  }
+  Plan plan;
+  Solver solver(file, session, request);
+  solver.AddPseudo(pseudo.packages);
+  solver.Run(cancelled, plan);
+  if (cancelled()) throw AbortedFailure();
+  MakePlan(file, session, solver.Named(), plan);
+  for (Message& message : session.TakeMessages()) plan.warnings.push_back(std::move(message));
+  return plan;
+}
 
- private:
-  DepCache& depcache_;
-};
+Plan SolveOnce(CacheFile& file, Session& session, const Request& request,
+               const std::function<bool()>& cancelled, const std::shared_ptr<MarksState>& marks) {
+  Plan plan;
+  Solver solver(file, session, request);
+  solver.Run(cancelled, plan);
+  if (cancelled()) throw AbortedFailure();
+  PlanOptions options = solver.Named();
+  if (marks != nullptr) {
+    marks->chosen.insert(options.requested.begin(), options.requested.end());
+    marks->unneeded.insert(options.unneeded.begin(), options.unneeded.end());
+    options.requested = marks->chosen;
+    options.unneeded = marks->unneeded;
+  }
+  MakePlan(file, session, options, plan);
+  for (Message& message : session.TakeMessages()) plan.warnings.push_back(std::move(message));
+  return plan;
+}
 
 }  // namespace
 
@@ -378,14 +510,19 @@ void WriteScenario(Cache& cache, const Request& request, const std::string& path
   if (!file.Reset(request.recommends.value_or(cache.context().options().recommends))) {
     throw session.MakeFailure("ERR_APT_FAILED", "Resetting the package cache");
   }
-  MarksGuard guard(file.depcache());
   Solver(file, session, request).MarkOnly();
+  Configuration& configuration = cache.context().configuration();
+  configuration.Set("APT::Solver::Strict-Pinning", request.strict_pinning ? "true" : "false");
   unsigned flags = request.autoremove ? EDSP::Request::AUTOREMOVE : 0;
   if (request.upgrade != UpgradeMode::kNone) flags |= EDSP::Request::UPGRADE_ALL;
   if (request.upgrade == UpgradeMode::kUpgrade) {
     flags |= EDSP::Request::FORBID_NEW_INSTALL | EDSP::Request::FORBID_REMOVE;
   }
-  FileFd output(path, FileFd::WriteOnly | FileFd::Create | FileFd::Empty, FileFd::None, 0644);
+  // Opened here: libapt would wait for the reader of a FIFO, and nobody else could use it
+  // meanwhile.
+  UniqueFd fd = OpenToReplace(path, "Writing a scenario");
+  FileFd output;
+  output.OpenDescriptor(fd.release(), FileFd::WriteOnly, FileFd::None, true);
   const bool written = output.IsOpen() && EDSP::WriteRequest(file.depcache(), output, flags) &&
                        EDSP::WriteScenario(file.depcache(), output) && output.Close();
   if (!written || _error->PendingError()) {
@@ -394,19 +531,42 @@ void WriteScenario(Cache& cache, const Request& request, const std::string& path
   }
 }
 
-Plan Solve(Cache& cache, const Request& request, const std::function<bool()>& cancelled) {
+Plan Solve(Cache& cache, const Request& request, const std::function<bool()>& cancelled,
+           const std::shared_ptr<MarksState>& marks) {
   Session session(cache.context().configuration());
   CacheFile& file = cache.Use();
-  if (!file.Reset(request.recommends.value_or(cache.context().options().recommends))) {
+  if (!request.satisfy.empty() || !request.build_depends.empty()) {
+    return SolvePseudo(cache, file, session, request, cancelled);
+  }
+  const bool recommends = request.recommends.value_or(cache.context().options().recommends);
+  if (!(marks != nullptr ? file.Activate(marks) : file.Reset(recommends))) {
     throw session.MakeFailure("ERR_APT_FAILED", "Resetting the package cache");
   }
-  MarksGuard guard(file.depcache());
-  Plan plan;
-  Solver(file, session, request).Run(cancelled, plan);
-  if (cancelled()) throw AbortedFailure();
-  MakePlan(file, session, request.purge, plan);
-  for (Message& message : session.TakeMessages()) plan.warnings.push_back(std::move(message));
-  return plan;
+  const std::shared_ptr<MarksState> before = marks != nullptr ? file.Copy(marks) : nullptr;
+  const auto reset = [&] {
+    return before != nullptr ? (file.Assign(marks, *before), true) : file.Reset(recommends);
+  };
+  // Versions that are no candidates, by the packages that are to have them.
+  std::map<map_id_t, VerIterator> others;
+  while (true) {
+    try {
+      return SolveOnce(file, session, request, cancelled, marks);
+    } catch (const Failure& failure) {
+      const bool unmet = failure.code() == "ERR_APT_UNMET_DEPENDENCIES";
+      bool more = false;
+      if (unmet && !request.strict_pinning) {
+        for (const VerIterator& version : OtherVersions(file)) {
+          more = others.emplace(version.ParentPkg()->ID, version).second || more;
+        }
+      }
+      const bool ready = reset();
+      if (!more || !ready) throw;
+    } catch (...) {
+      reset();
+      throw;
+    }
+    for (const auto& [id, version] : others) file.depcache().SetCandidateVersion(version);
+  }
 }
 
 }  // namespace apt_ostree::apt

@@ -3,7 +3,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +20,16 @@ struct Request {
   // See Selector::Choose.
   std::vector<std::string> install;
   std::vector<std::string> remove;
+  // Dependencies that are to be met, in the syntax of control files; with "Conflicts:" before
+  // them, ones that must not be.
+  std::vector<std::string> satisfy;
+  // Source packages whose build dependencies are to be met: names as FindSource takes them, or
+  // absolute paths of .dsc files and of directories with debian/control.
+  std::vector<std::string> build_depends;
+  bool arch_only = false;
+  bool indep_only = false;
+  std::optional<std::vector<std::string>> build_profiles;
+  std::optional<std::string> host_architecture;
   bool purge = false;
   bool reinstall = false;
   bool autoremove = false;
@@ -29,6 +42,21 @@ struct Request {
   bool allow_remove_essential = false;
   bool allow_downgrade = false;
   bool allow_change_held = false;
+  // Whether only candidates may come. Else other versions do where nothing else would.
+  bool strict_pinning = true;
+  // Whether the plan is to have the order of work: it takes longer than all the rest.
+  bool order = true;
+};
+
+// Why a package is in a plan.
+struct Reason {
+  // "requested"; "dependency": `name` has a dependency of `type` on it; "conflict": `name` does
+  // not go with it, as it says by `type`; "broken": its own dependency of `type` on `name` cannot
+  // be met any more; "unneeded"; "upgrade".
+  std::string kind;
+  std::string name;
+  std::string architecture;
+  std::string type;
 };
 
 struct PlannedPackage {
@@ -47,6 +75,7 @@ struct PlannedPackage {
   std::string filename;
   std::string uri;
   std::vector<std::string> pre_depends;
+  Reason reason;
 };
 
 struct Operation {
@@ -76,10 +105,39 @@ struct Plan {
 // reports that others can replay.
 void WriteScenario(Cache& cache, const Request& request, const std::string& path);
 
-Plan Solve(Cache& cache, const Request& request, const std::function<bool()>& cancelled);
+// With `marks`, the request comes on top of these, which it changes where it can be met.
+Plan Solve(Cache& cache, const Request& request, const std::function<bool()>& cancelled,
+           const std::shared_ptr<MarksState>& marks = nullptr);
+
+struct PlanOptions {
+  bool purge = false;
+  bool order = true;
+  // Packages that were named, and those that went because nothing needs them.
+  std::set<map_id_t> requested = {};
+  std::set<map_id_t> unneeded = {};
+};
 
 // Fills in what a marked cache means: packages, sizes and the order of work. `session` is the
 // one in which the marks were made.
-void MakePlan(CacheFile& file, Session& session, bool purge, Plan& plan);
+void MakePlan(CacheFile& file, Session& session, const PlanOptions& options, Plan& plan);
+
+// "install", "upgrade", "downgrade", "reinstall", "remove" or "purge"; null: nothing changes.
+const char* ActionOf(pkgCache::PkgIterator const& package, const pkgDepCache::StateCache& state);
+
+// The reasons of all packages that the marks change, by the number of the package.
+std::map<map_id_t, Reason> FindReasons(CacheFile& file, const PlanOptions& options);
+
+// One step of a chain of needs.
+struct Need {
+  pkgCache::VerIterator version;
+  // Of the first: why it stands for itself ("manual", "essential"...); else null.
+  const char* root = nullptr;
+  // The kind of its dependency on the next; empty for the last.
+  const char* type = "";
+};
+
+// The shortest chain from a package that stands for itself to `package`, as the marks have it;
+// empty where nothing needs it.
+std::vector<Need> FindNeeds(CacheFile& file, pkgCache::PkgIterator package);
 
 }  // namespace apt_ostree::apt

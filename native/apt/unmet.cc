@@ -1,7 +1,9 @@
 #include "apt/unmet.h"
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -32,23 +34,111 @@ std::string DescribeTarget(CacheFile& file, DepIterator dependency) {
   return text + " but it is not going to be installed";
 }
 
+// Explains unmet dependencies, down to those that cannot be met by anything.
+class Explainer {
+ public:
+  explicit Explainer(CacheFile& file) : file_(file), cache_(file) {}
+  Tree Dependency(VerIterator version, DepIterator start, DepIterator end);
+  // What keeps a version from coming; nothing where its own needs do not.
+  TreeList Because(VerIterator version);
+
+ private:
+  enum class Verdict { kAsking, kYes, kNo };
+
+  Tree Tried(VerIterator version);
+  Tree Alternative(DepIterator dependency);
+  bool Stays(VerIterator version) {
+    PkgIterator package = version.ParentPkg();
+    return file_[package].InstallVer == version && !file_[package].Delete();
+  }
+  // The solver takes versions that it ruled out from among its candidates.
+  bool IsCandidate(VerIterator version) {
+    PkgIterator package = version.ParentPkg();
+    return file_[package].CandidateVer == version || file_.Candidate(package) == version;
+  }
+  bool CanCome(VerIterator version);
+  bool CanBeMet(DepIterator start, DepIterator end);
+
+  CacheFile& file_;
+  pkgCache& cache_;
+  std::map<map_id_t, Verdict> verdicts_;
+  std::set<map_id_t> explained_;
+};
+
+// Whether it is there or could come, as far as its own needs go.
+bool Explainer::CanCome(VerIterator version) {
+  // What comes may be broken itself where the solver gave up.
+  if (Stays(version) && !file_[version.ParentPkg()].InstBroken()) return true;
+  if (!IsCandidate(version)) return false;
+  const auto [known, fresh] = verdicts_.emplace(version->ID, Verdict::kAsking);
+  // Loops of dependencies can be met by their own members.
+  if (!fresh) return known->second != Verdict::kNo;
+  // Loops aside, chains are as long as the archive has them; beyond this nobody reads on.
+  if (verdicts_.size() > 2000) return true;
+  Verdict verdict = Verdict::kYes;
+  for (DepIterator dependency = version.DependsList();
+       !dependency.end() && verdict == Verdict::kYes;) {
+    DepIterator start, end;
+    dependency.GlobOr(start, end);
+    if (end.IsCritical() && !CanBeMet(start, end)) verdict = Verdict::kNo;
+  }
+  verdicts_[version->ID] = verdict;
+  return verdict != Verdict::kNo;
+}
+
+bool Explainer::CanBeMet(DepIterator start, DepIterator end) {
+  for (DepIterator alternative = start;; ++alternative) {
+    std::unique_ptr<pkgCache::Version*[]> targets(alternative.AllTargets());
+    for (pkgCache::Version** target = targets.get(); *target != nullptr; ++target) {
+      VerIterator version(cache_, *target);
+      if (end.IsNegative() ? Stays(version) : CanCome(version)) return !end.IsNegative();
+    }
+    if (alternative == end) return end.IsNegative();
+  }
+}
+
+TreeList Explainer::Because(VerIterator version) {
+  TreeList reasons;
+  // Once in an explanation is enough.
+  if (explained_.size() > 200 || !explained_.insert(version->ID).second) return reasons;
+  for (DepIterator dependency = version.DependsList(); !dependency.end();) {
+    DepIterator start, end;
+    dependency.GlobOr(start, end);
+    if (end.IsCritical() && !CanBeMet(start, end)) {
+      reasons.push_back(Dependency(version, start, end));
+    }
+  }
+  return reasons;
+}
+
 // What became of one version that would do.
-Tree Tried(CacheFile& file, VerIterator version) {
+Tree Explainer::Tried(VerIterator version) {
   PkgIterator package = version.ParentPkg();
-  pkgDepCache::StateCache& state = file[package];
-  const char* outcome = "not-chosen";
+  pkgDepCache::StateCache& state = file_[package];
+  std::string outcome = "not-chosen";
   if (state.Delete()) outcome = "removed";
   if (state.InstallVer == version && !state.Delete()) outcome = "installed";
-  const bool other_version = state.CandidateVer != version && package.CurrentVer() != version;
-  if (outcome == std::string("not-chosen") && other_version) outcome = "not-candidate";
-  return TreeMembers{{"name", package.Name()},
+  const bool other_version = !IsCandidate(version) && package.CurrentVer() != version;
+  if (outcome == "not-chosen" && other_version) outcome = "not-candidate";
+  TreeMembers one = {{"name", package.Name()},
                      {"architecture", package.Arch()},
                      {"version", version.VerStr()},
                      {"outcome", outcome}};
+  if (outcome == "not-candidate") {
+    // Why it is none: pins and policy prefer another version, or rule this one out.
+    one.emplace_back("priority", static_cast<double>(file_.policy().GetPriority(version)));
+    VerIterator candidate = file_.Candidate(package);
+    if (!candidate.end()) one.emplace_back("candidate", candidate.VerStr());
+  }
+  if (package->SelectedState == pkgCache::State::Hold) one.emplace_back("held", true);
+  if (outcome != "installed" || state.InstBroken()) {
+    TreeList because = Because(version);
+    if (!because.empty()) one.emplace_back("because", std::move(because));
+  }
+  return one;
 }
 
-Tree Alternative(CacheFile& file, DepIterator dependency) {
-  pkgCache& cache = file;
+Tree Explainer::Alternative(DepIterator dependency) {
   PkgIterator target = dependency.TargetPkg();
   TreeMembers one = {{"name", target.Name()}, {"architecture", target.Arch()}};
   if (dependency.TargetVer() != nullptr) {
@@ -58,7 +148,7 @@ Tree Alternative(CacheFile& file, DepIterator dependency) {
   TreeList tried;
   std::unique_ptr<pkgCache::Version*[]> all(dependency.AllTargets());
   for (pkgCache::Version** version = all.get(); *version != nullptr; ++version) {
-    tried.push_back(Tried(file, VerIterator(cache, *version)));
+    tried.push_back(Tried(VerIterator(cache_, *version)));
   }
   const bool exists = target->VersionList != 0;
   const char* reason = "not-chosen";
@@ -70,10 +160,23 @@ Tree Alternative(CacheFile& file, DepIterator dependency) {
     reason = exists ? "version" : "virtual";
   }
   one.emplace_back("reason", reason);
-  pkgCache::VerIterator chosen = file[target].InstVerIter(cache);
+  VerIterator chosen = file_[target].InstVerIter(cache_);
   if (!chosen.end()) one.emplace_back("chosen", chosen.VerStr());
   one.emplace_back("tried", std::move(tried));
   return one;
+}
+
+Tree Explainer::Dependency(VerIterator version, DepIterator start, DepIterator end) {
+  TreeList alternatives;
+  for (DepIterator alternative = start;; ++alternative) {
+    alternatives.push_back(Alternative(alternative));
+    if (alternative == end) break;
+  }
+  return TreeMembers{{"name", version.ParentPkg().Name()},
+                     {"architecture", version.ParentPkg().Arch()},
+                     {"version", version.VerStr()},
+                     {"type", pkgCache::DepType(start->Type)},
+                     {"alternatives", std::move(alternatives)}};
 }
 
 // Calls `each` with the first and last alternative of all dependencies that are not met.
@@ -113,19 +216,40 @@ std::vector<Message> DescribeBroken(CacheFile& file) {
 
 Tree UnmetDependencies(CacheFile& file) {
   TreeList list;
+  Explainer explainer(file);
   ForEachBroken(file, [&](VerIterator version, DepIterator start, DepIterator end) {
-    TreeList alternatives;
-    for (DepIterator alternative = start;; ++alternative) {
-      alternatives.push_back(Alternative(file, alternative));
-      if (alternative == end) break;
-    }
-    list.emplace_back(TreeMembers{{"name", version.ParentPkg().Name()},
-                                  {"architecture", version.ParentPkg().Arch()},
-                                  {"version", version.VerStr()},
-                                  {"type", pkgCache::DepType(start->Type)},
-                                  {"alternatives", std::move(alternatives)}});
+    list.push_back(explainer.Dependency(version, start, end));
   });
   return list;
+}
+
+Tree WhyNot(CacheFile& file, const std::vector<VerIterator>& versions) {
+  TreeList list;
+  Explainer explainer(file);
+  for (const VerIterator& version : versions) {
+    for (Tree& reason : explainer.Because(version)) list.push_back(std::move(reason));
+  }
+  return list.empty() ? UnmetDependencies(file) : Tree(std::move(list));
+}
+
+std::vector<VerIterator> OtherVersions(CacheFile& file) {
+  pkgCache& cache = file;
+  std::vector<VerIterator> versions;
+  ForEachBroken(file, [&](VerIterator, DepIterator start, DepIterator end) {
+    if (end.IsNegative()) return;
+    for (DepIterator alternative = start;; ++alternative) {
+      // Newest first.
+      std::unique_ptr<pkgCache::Version*[]> targets(alternative.AllTargets());
+      for (pkgCache::Version** target = targets.get(); *target != nullptr; ++target) {
+        VerIterator version(cache, *target);
+        if (!version.Downloadable() || file.Candidate(version.ParentPkg()) == version) continue;
+        versions.push_back(version);
+        return;
+      }
+      if (alternative == end) return;
+    }
+  });
+  return versions;
 }
 
 }  // namespace apt_ostree::apt

@@ -13,4 +13,11 @@ std::vector<Message> DescribeBroken(CacheFile& file);
 // The same as data: which dependency of which package, and what became of each way to meet it.
 Tree UnmetDependencies(CacheFile& file);
 
+// The same from these versions down, which were to be installed. Where nothing that they need is
+// missing, but something else is in the way, that.
+Tree WhyNot(CacheFile& file, const std::vector<pkgCache::VerIterator>& versions);
+
+// For each dependency that is not met, the newest version that would do but is no candidate.
+std::vector<pkgCache::VerIterator> OtherVersions(CacheFile& file);
+
 }  // namespace apt_ostree::apt

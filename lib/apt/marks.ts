@@ -1,0 +1,329 @@
+import type { NativeAptMarks } from '../../types/apt.js';
+import { checkOneOf, checkOptions, checkString } from '../checks.js';
+import { invalidArgType, type UnmetDependency } from '../errors.js';
+import { callNative, type JobOptions, runJob } from '../job.js';
+import { Columns } from './batch.js';
+import {
+  type AptPlan,
+  type PackageName,
+  type SolveRequest,
+  toPlan,
+  withoutPseudo,
+} from './plan.js';
+import type { AptReader } from './reader.js';
+import { rowsOf } from './table.js';
+import { explain, type WhyNot } from './why_not.js';
+
+export interface MarksOptions extends JobOptions {
+  /** Whether recommended packages come in. Default: as the context has it. */
+  recommends?: boolean;
+}
+
+/** One edit; `package` is a text as in `SolveRequest`. */
+export type MarkEdit =
+  | {
+      kind: 'install';
+      package: string;
+      /** Whether what the package needs comes with it. Default: true. */
+      dependencies?: boolean;
+      /** Whether it comes only because something needs it. Default: false. */
+      auto?: boolean;
+    }
+  | { kind: 'remove'; package: string; purge?: boolean }
+  /**
+   * `reinstall`: the installed version once more; `keep`: undoes what was marked; `auto` and
+   * `manual`: whether it is there only because something needs it; `hold` and `unhold`: whether
+   * the solver must leave it alone; `candidate`: `name=version` or `name/release` is what would be
+   * installed from now on; `forbid`: the solver must not bring it in.
+   */
+  | {
+      kind: 'reinstall' | 'keep' | 'auto' | 'manual' | 'hold' | 'unhold' | 'candidate' | 'forbid';
+      package: string;
+    };
+
+/** What marks come to. */
+export interface MarkCounts {
+  /** Packages that come or change. */
+  installs: number;
+  removals: number;
+  keeps: number;
+  /** Packages with dependencies that are not met. */
+  broken: number;
+  /** Bytes. */
+  downloadSize: number;
+  /** Bytes. */
+  installSizeDelta: number;
+}
+
+type ChangeAction = 'install' | 'upgrade' | 'downgrade' | 'reinstall' | 'remove' | 'purge';
+
+/** A package as marks have it. */
+export interface AptMark extends PackageName {
+  action: ChangeAction | 'keep';
+  installed?: string;
+  candidate?: string;
+  /** The version that there will be. */
+  version?: string;
+  auto: boolean;
+  /** Whether its dependencies are not met. */
+  broken: boolean;
+  /** Whether an edit named it, and not the solver. */
+  chosen: boolean;
+  held: boolean;
+}
+
+/** One package that marks change. */
+export type AptMarkChange = Omit<AptMark, 'candidate' | 'action'> & { action: ChangeAction };
+
+/** One step from a package that stands for itself to one that it needs. */
+export interface AptNeed extends PackageName {
+  version: string;
+  /** Of the first step: why it stands for itself. */
+  root?: 'manual' | 'essential' | 'protected';
+  /** The kind of its dependency on the next step; empty in the last one. */
+  type: string;
+}
+
+const kKinds: readonly MarkEdit['kind'][] = [
+  'install',
+  'reinstall',
+  'remove',
+  'keep',
+  'auto',
+  'manual',
+  'hold',
+  'unhold',
+  'candidate',
+  'forbid',
+];
+const kResolutions = ['install', 'keep', 'fix', 'upgrade', 'full', 'autoremove'] as const;
+
+/**
+ * Marks of what is to become of each package, edited step by step. They are a value: `snapshot`
+ * and `branch` copy it, `rollback` puts a copy back, in a few milliseconds.
+ *
+ * @throws `ERR_CLOSED` by every method, once the marks or the cache are closed;
+ * `ERR_APT_STALE_CACHE` after lists or status changed.
+ * @see `pkgDepCache`
+ * @example
+ * await using mine = await cache.marks();
+ * const before = await mine.snapshot();
+ * await mine.edit({ kind: 'install', package: 'hello' }, { kind: 'remove', package: 'leftover' });
+ * if ((await mine.counts()).removals > 1) await mine.rollback(before);
+ */
+export class AptMarks {
+  readonly #native: NativeAptMarks;
+  readonly #reader: AptReader;
+
+  /** @internal */
+  constructor(native: NativeAptMarks, reader: AptReader) {
+    this.#native = native;
+    this.#reader = reader;
+  }
+
+  /**
+   * Does all of the edits, or none where one throws. Edits may leave dependencies that are not
+   * met: see `counts`, `unmet`, `resolve`.
+   *
+   * @throws `ERR_APT_UNKNOWN_PACKAGE`, `ERR_APT_PATTERN`; `ERR_APT_REFUSED` for a package that
+   * cannot be reinstalled.
+   * @see `pkgDepCache::MarkInstall`, `MarkDelete`, `MarkKeep`, `MarkAuto`, `SetCandidateVersion`
+   */
+  edit(...edits: readonly MarkEdit[]): Promise<MarkCounts> {
+    for (const edit of edits) {
+      if (typeof edit !== 'object' || edit === null) {
+        throw invalidArgType('edits', 'of type object', edit);
+      }
+      checkOneOf(edit.kind, kKinds, 'edit.kind');
+      checkString(edit.package, 'edit.package');
+    }
+    return runJob('apt', () => this.#native.edit(edits.map((edit) => ({ ...edit }))));
+  }
+
+  /**
+   * Has the solver change more packages until all dependencies are met. `install`: what `edit`
+   * named stays as it is; `keep`: gives edits up rather than changing other packages; `fix`:
+   * repairs a system that was broken before; `upgrade` and `full`: as in `SolveRequest`;
+   * `autoremove`: removes what nothing needs.
+   *
+   * @throws `ERR_APT_UNMET_DEPENDENCIES`, with `unmet`; the marks are then as before.
+   * @see `pkgProblemResolver`, `APT::Upgrade::Upgrade`
+   */
+  resolve(
+    how: (typeof kResolutions)[number] = 'install',
+    options?: JobOptions,
+  ): Promise<MarkCounts> {
+    checkOneOf(how, kResolutions, 'how');
+    return runJob('apt', () => this.#native.resolve(how), options);
+  }
+
+  /** What the marks amount to by now. @see `pkgDepCache::InstCount` */
+  counts(options?: JobOptions): Promise<MarkCounts> {
+    return runJob('apt', () => this.#native.counts(), options);
+  }
+
+  /** A package; undefined where the cache has none of the name. @see `pkgDepCache::StateCache` */
+  async of(
+    name: string,
+    architecture?: string,
+    options?: JobOptions,
+  ): Promise<AptMark | undefined> {
+    checkString(name, 'name');
+    if (architecture !== undefined) checkString(architecture, 'architecture');
+    const found = await runJob('apt', () => this.#native.of(name, architecture), options);
+    return (found as AptMark | null) ?? undefined;
+  }
+
+  /** Every package that the marks change. @see `pkgDepCache::StateCache` */
+  async changes(options?: JobOptions): Promise<AptMarkChange[]> {
+    const columns = new Columns(await runJob('apt', () => this.#native.changes(), options));
+    return Array.from({ length: columns.rows }, (_, row) => {
+      const flags = columns.number('flags', row);
+      const installed = columns.text('installed', row);
+      const version = columns.text('version', row);
+      return {
+        name: columns.text('name', row),
+        architecture: columns.text('architecture', row),
+        action: columns.text('action', row) as ChangeAction,
+        ...(installed !== '' && { installed }),
+        ...(version !== '' && { version }),
+        auto: (flags & 1) !== 0,
+        broken: (flags & 2) !== 0,
+        chosen: (flags & 4) !== 0,
+        held: (flags & 8) !== 0,
+      };
+    });
+  }
+
+  /**
+   * Dependencies that are not met: of which package, and what became of each way to meet them.
+   *
+   * @see `pkgDepCache`
+   */
+  async unmet(options?: JobOptions): Promise<UnmetDependency[]> {
+    return (await runJob('apt', () => this.#native.unmet(), options)) as UnmetDependency[];
+  }
+
+  /**
+   * Why a package cannot be installed on top of the marks, as `AptCache.whyNot` says it of the
+   * system as it is. The marks stay as they are.
+   *
+   * @throws `ERR_APT_PATTERN` for a text that is none.
+   * @see `pkgProblemResolver`
+   */
+  async whyNot(what: string, options: JobOptions = {}): Promise<WhyNot | undefined> {
+    checkOptions(options);
+    const { signal } = options;
+    await using branch = await this.branch({ signal });
+    return await explain(this.#reader, what, { signal }, () =>
+      branch.solve({ install: [what], order: false, signal }),
+    );
+  }
+
+  /** Packages that nothing needs any more. @see `pkgDepCache` */
+  async unneeded(options?: JobOptions): Promise<PackageName[]> {
+    return rowsOf(await runJob('apt', () => this.#native.unneeded(), options), (row) => row);
+  }
+
+  /**
+   * Why a package is there, or will be: the shortest chain of dependencies to it from one that
+   * was asked for or is essential. Empty where nothing needs it, or it is not there.
+   *
+   * @see aptitude(8), `aptitude why`
+   */
+  async why(name: string, architecture?: string, options?: JobOptions): Promise<AptNeed[]> {
+    checkString(name, 'name');
+    if (architecture !== undefined) checkString(architecture, 'architecture');
+    const found = await runJob('apt', () => this.#native.why(name, architecture), options);
+    return (found as AptNeed[] | null) ?? [];
+  }
+
+  /**
+   * What it takes to bring the system to where the marks are.
+   *
+   * @throws `ERR_APT_UNMET_DEPENDENCIES` where dependencies are not met.
+   * @see `pkgPackageManager`
+   */
+  async plan(options: JobOptions & Pick<SolveRequest, 'order'> = {}): Promise<AptPlan> {
+    checkOptions(options);
+    return toPlan(await runJob('apt', () => this.#native.plan(options.order ?? true), options));
+  }
+
+  /**
+   * Solves a request on top of the marks, as `AptCache.solve` does on the system as it is. The
+   * marks are then those of the plan; where it throws they are as before. `recommends` is that of
+   * the marks.
+   *
+   * @throws as {@link AptCache.solve}.
+   * @see {@link AptCache.solve}
+   */
+  async solve(request: SolveRequest): Promise<AptPlan> {
+    checkOptions(request, 'request');
+    const native = withoutPseudo(request);
+    const { signal } = request;
+    return toPlan(await runJob('apt', () => this.#native.solve(native), { signal }));
+  }
+
+  /** The marks as they are now, for `rollback`. */
+  async snapshot(options?: JobOptions): Promise<AptMarksSnapshot> {
+    return new AptMarksSnapshot(await runJob('apt', () => this.#native.copy(), options));
+  }
+
+  /**
+   * Makes the marks what they were; the snapshot stays good, also for branches.
+   *
+   * @throws `ERR_CLOSED` for a snapshot that was closed; `ERR_INVALID_ARG_VALUE` for one of another
+   * cache.
+   */
+  async rollback(snapshot: AptMarksSnapshot, options?: JobOptions): Promise<void> {
+    if (!(snapshot instanceof AptMarksSnapshot)) {
+      throw invalidArgType('snapshot', 'an instance of AptMarksSnapshot', snapshot);
+    }
+    const source = AptMarksSnapshot.native(snapshot);
+    await runJob('apt', () => this.#native.assign(source), options);
+  }
+
+  /** Marks of their own that begin as these are now. */
+  async branch(options?: JobOptions): Promise<AptMarks> {
+    const native = await runJob('apt', () => this.#native.copy(), options);
+    return new AptMarks(native, this.#reader);
+  }
+
+  /** Frees them; later calls throw `ERR_CLOSED`. Synchronous. */
+  close(): void {
+    callNative('apt', () => this.#native.close());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+}
+
+/**
+ * Marks as they were once: some megabytes for a whole archive, until it is collected or closed.
+ * Synchronous.
+ *
+ * @throws nothing.
+ */
+export class AptMarksSnapshot {
+  readonly #native: NativeAptMarks;
+
+  /** @internal */
+  constructor(native: NativeAptMarks) {
+    this.#native = native;
+  }
+
+  /** @internal */
+  static native(snapshot: AptMarksSnapshot): NativeAptMarks {
+    return snapshot.#native;
+  }
+
+  /** Gives the memory up; later calls throw `ERR_CLOSED`. Closing twice is fine. */
+  close(): void {
+    callNative('apt', () => this.#native.close());
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -11,12 +11,13 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/directory.h"
 #include "core/error.h"
 #include "core/gobject.h"
-#include "deb/content.h"
-#include "deb/directory.h"
 #include "deb/hollow.h"
 #include "deb/layer.h"
+#include "ostree/content.h"
+#include "ostree/sound.h"
 
 namespace apt_ostree {
 
@@ -33,6 +34,7 @@ class PackageContent {
 
   void Add(const std::string& commit) {
     job_.ThrowIfCancelled();
+    SoundTrees(repo_, job_.cancellable()).Commit(commit);
     GObjectPtr<GFile> root;
     GError* error = nullptr;
     if (!ostree_repo_read_commit(repo_, commit.c_str(), root.out(), nullptr, job_.cancellable(),
@@ -117,6 +119,7 @@ class Filler {
     struct stat info;
     if (fstat(root.get(), &info) != 0) throw FromErrno(errno, "Reading", directory);
     result_.links->device = info.st_dev;
+    below_ = directory.size() + 1;
     Walk(root.get(), directory);
     return std::move(result_);
   }
@@ -145,13 +148,18 @@ class Filler {
     if (!S_ISREG(info.st_mode) || info.st_size != static_cast<off_t>(kStubSize)) return;
     char stub[kStubSize];
     {
-      UniqueFd fd(openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+      // Another name of the same file must not look as if a script had read it.
+      UniqueFd fd(openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC));
       if (!fd) throw FromErrno(errno, "Opening", path);
       if (read(fd.get(), stub, sizeof stub) != static_cast<ssize_t>(sizeof stub)) return;
     }
     const std::string checksum = ChecksumOfStub(stub);
     if (checksum.empty() || !allowed_.Has(checksum)) return;
     ++result_.filled;
+    // dpkg sets whole seconds; what the kernel sets at the first read has a fraction.
+    if (info.st_atim.tv_nsec != 0 && result_.read.size() < kMostRead) {
+      result_.read.push_back(path.substr(below_));
+    }
     unlinkat(directory, kTemporary, 0);
     const bool linked = Link(directory, checksum, info, path);
     if (!linked) {
@@ -240,6 +248,8 @@ class Filler {
   UniqueFd objects_;
   FillResult result_;
   bool same_as_object_ = false;
+  // Where the part of a path below the directory begins.
+  size_t below_ = 0;
   std::unordered_map<ino_t, UniqueFd> copies_;
 };
 

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/gobject.h"
 #include "deb/tar.h"
+#include "ostree/sound.h"
 
 namespace apt_ostree {
 
@@ -69,6 +70,7 @@ class CommitReader {
  public:
   CommitReader(OstreeRepo* repo, const std::string& commit, JobContext& job)
       : repo_(repo), commit_(commit), job_(job) {
+    SoundTrees(repo, job.cancellable()).Commit(commit);
     GError* error = nullptr;
     if (!ostree_repo_read_commit(repo, commit.c_str(), root_.out(), nullptr, job.cancellable(),
                                  &error)) {

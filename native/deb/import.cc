@@ -8,12 +8,12 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "deb/content.h"
 #include "deb/control.h"
 #include "deb/hollow.h"
 #include "deb/source.h"
 #include "deb/tar.h"
 #include "deb/tree_builder.h"
+#include "ostree/content.h"
 
 namespace apt_ostree {
 
@@ -223,6 +223,11 @@ void Importer::ReadData(ByteSource& source) {
       case TarEntry::Type::kFile:
         AddFile(tar, entry, path);
         break;
+      case TarEntry::Type::kCharacter:
+      case TarEntry::Type::kBlock:
+        throw Unsupported("device node " + entry.name);
+      case TarEntry::Type::kPipe:
+        throw Unsupported("named pipe " + entry.name);
     }
   }
   Hollow(std::string(2 * kTarBlock, '\0'));

@@ -7,6 +7,7 @@
 
 #include "core/addon_data.h"
 #include "core/arguments.h"
+#include "core/values.h"
 #include "core/wrap.h"
 #include "deb/deb.h"
 #include "ostree/mutable_tree.h"
@@ -42,6 +43,7 @@ Napi::Value FillLayerJob(const Napi::CallbackInfo& info) {
           object.Set("filled", static_cast<double>(result->filled));
           object.Set("copied", static_cast<double>(result->copied));
           object.Set("bytes", static_cast<double>(result->bytes));
+          object.Set("read", StringsToJs(env, result->read));
           return object;
         };
       });

@@ -36,7 +36,12 @@ struct FillResult {
   uint64_t filled = 0;  // stubs replaced
   uint64_t copied = 0;  // of these, by copies
   uint64_t bytes = 0;   // content behind them
+  // Stubs that somebody opened and read since dpkg wrote them, relative to the directory: whoever
+  // did has seen something else than the package's content. At most kMostRead of them.
+  std::vector<std::string> read;
 };
+
+inline constexpr size_t kMostRead = 16;
 
 // Replaces every stub below `directory` that a package of `commits` has: a script or a package's
 // own content may look like a stub of any other object. Objects become further names of the

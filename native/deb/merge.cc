@@ -7,22 +7,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <exception>
-#include <mutex>
 #include <string_view>
-#include <system_error>
-#include <thread>
 #include <unordered_set>
 #include <utility>
 
+#include "core/directory.h"
 #include "core/error.h"
 #include "core/gobject.h"
-#include "deb/content.h"
-#include "deb/directory.h"
+#include "core/parallel.h"
 #include "deb/layer.h"
+#include "ostree/content.h"
 
 namespace apt_ostree {
 
@@ -334,35 +330,14 @@ class Merger {
 
   // Reads and writes the contents on several threads; the tree itself belongs to this one.
   void WritePending() {
-    std::atomic<size_t> next{0};
-    std::mutex mutex;
-    std::exception_ptr failure;
-    const auto work = [&] {
-      constexpr size_t kChunk = 256 * 1024;
-      auto buffer = std::make_unique<char[]>(kChunk);
-      try {
-        for (size_t i; (i = next++) < pending_.size();) {
-          WriteFile(repo_, root_.get(), top_, pending_[i], job_, buffer.get(), kChunk);
-        }
-      } catch (...) {
-        next = pending_.size();
-        std::lock_guard<std::mutex> guard(mutex);
-        if (!failure) failure = std::current_exception();
+    constexpr size_t kChunk = 256 * 1024;
+    Turns turns(pending_.size());
+    TakeTurns(turns, kFilesPerThread, kMostThreads, [&] {
+      const auto buffer = std::make_unique<char[]>(kChunk);
+      for (size_t i = 0; turns.Next(&i);) {
+        WriteFile(repo_, root_.get(), top_, pending_[i], job_, buffer.get(), kChunk);
       }
-    };
-    const size_t wanted =
-        std::min<size_t>({pending_.size() / kFilesPerThread,
-                          std::max(1u, std::thread::hardware_concurrency()), kMostThreads});
-    std::vector<std::thread> helpers;
-    helpers.reserve(wanted);
-    try {
-      for (size_t i = 1; i < wanted; ++i) helpers.emplace_back(work);
-    } catch (const std::system_error&) {
-      // No more threads to be had: those that run do the work.
-    }
-    work();
-    for (std::thread& helper : helpers) helper.join();
-    if (failure) std::rethrow_exception(failure);
+    });
   }
 
   void Apply() {

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/open.h"
+
 namespace apt_ostree {
 
 namespace {
@@ -42,15 +44,17 @@ bool ByteSource::ReadExactly(char* buffer, size_t size, const char* what) {
 }
 
 void ByteSource::Drain() {
-  auto buffer = std::make_unique<char[]>(kChunk);
+  // Most of the time nothing is left, and there may be many small files to drain.
+  char first[4096];
+  if (Read(first, sizeof first) == 0) return;
+  auto buffer = std::make_unique_for_overwrite<char[]>(kChunk);
   while (Read(buffer.get(), kChunk) > 0) {
   }
 }
 
 FileSource::FileSource(const std::string& path, JobContext& job)
     : job_(job), path_(path), buffer_(std::make_unique<char[]>(kChunk)) {
-  fd_ = UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd_) throw FromErrno(errno, "Opening", path);
+  fd_ = OpenToRead(path, "Opening");
   struct stat info;
   if (fstat(fd_.get(), &info) != 0) throw FromErrno(errno, "Reading", path);
   if (!S_ISREG(info.st_mode)) throw Damaged("not a regular file");

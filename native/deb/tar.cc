@@ -59,6 +59,17 @@ uint32_t Number32(const char* field, size_t size, const char* what) {
   return static_cast<uint32_t>(value);
 }
 
+// Times before 1970 are binary and negative; no package needs to be refused for one.
+int64_t Time(const char* field, size_t size) {
+  if (static_cast<unsigned char>(field[0]) == 0xff) {
+    uint64_t value = UINT64_MAX;
+    for (size_t i = 1; i < size; ++i) value = value << 8 | static_cast<unsigned char>(field[i]);
+    return static_cast<int64_t>(value);
+  }
+  const uint64_t value = Number(field, size, "time");
+  return value > INT64_MAX ? INT64_MAX : static_cast<int64_t>(value);
+}
+
 std::string Text(const char* field, size_t size) {
   return std::string(field, strnlen(field, size));
 }
@@ -162,6 +173,9 @@ bool TarReader::Next(TarEntry& entry) {
     entry.mode = Number32(header.mode, sizeof header.mode, "mode") & 07777;
     entry.uid = Number32(header.uid, sizeof header.uid, "user id");
     entry.gid = Number32(header.gid, sizeof header.gid, "group id");
+    entry.user = Text(header.user, sizeof header.user);
+    entry.group = Text(header.group, sizeof header.group);
+    entry.modified = Time(header.mtime, sizeof header.mtime);
     switch (header.type) {
       case '\0':
       case '0':
@@ -181,9 +195,13 @@ bool TarReader::Next(TarEntry& entry) {
         break;
       case '3':
       case '4':
-        throw Unsupported("device node " + entry.name);
+        entry.type = header.type == '3' ? TarEntry::Type::kCharacter : TarEntry::Type::kBlock;
+        entry.major = Number32(header.major, sizeof header.major, "device number");
+        entry.minor = Number32(header.minor, sizeof header.minor, "device number");
+        break;
       case '6':
-        throw Unsupported("named pipe " + entry.name);
+        entry.type = TarEntry::Type::kPipe;
+        break;
       default:
         throw Unsupported(std::string("tar entry of type '") + header.type + "'");
     }

@@ -12,7 +12,7 @@ namespace apt_ostree {
 constexpr size_t kTarBlock = 512;
 
 struct TarEntry {
-  enum class Type { kFile, kHardLink, kSymlink, kDirectory };
+  enum class Type { kFile, kHardLink, kSymlink, kDirectory, kCharacter, kBlock, kPipe };
   Type type = Type::kFile;
   std::string name;  // as in the archive
   std::string link;
@@ -20,6 +20,11 @@ struct TarEntry {
   uint32_t mode = 0;  // permission bits only
   uint32_t uid = 0;
   uint32_t gid = 0;
+  std::string user;
+  std::string group;
+  int64_t modified = 0;  // seconds
+  uint32_t major = 0;    // of devices
+  uint32_t minor = 0;
   // The header blocks as they were, those of long names included.
   std::string raw;
 };

@@ -14,6 +14,10 @@ std::string CleanPath(const std::string& name) {
   if (!g_utf8_validate(name.data(), static_cast<gssize>(name.size()), nullptr)) {
     throw Unsupported("a file name that is not UTF-8");
   }
+  return ContainedPath(name);
+}
+
+std::string ContainedPath(const std::string& name) {
   std::string path;
   size_t depth = 0;
   for (size_t begin = 0; begin < name.size();) {

@@ -7,13 +7,15 @@
 #include <unordered_map>
 
 #include "core/gobject.h"
-#include "deb/content.h"
+#include "ostree/content.h"
 
 namespace apt_ostree {
 
 // A name of an archive without "./", "//" and the like; "" for the root. Throws ERR_DEB_DAMAGED
 // for names that lead out of it, ERR_DEB_UNSUPPORTED for those that OSTree cannot hold.
 std::string CleanPath(const std::string& name);
+// The same for names of any bytes.
+std::string ContainedPath(const std::string& name);
 
 class TreeBuilder {
  public:

@@ -1,9 +1,12 @@
 /** One composition: resolve, download, import, run dpkg over layers, merge, commit. */
 
-import { writeFile } from 'node:fs/promises';
-import path from 'node:path';
-import type { AptCache, AptPlan, AptPlanPackage } from '../apt/cache.js';
-import { ComposeError } from '../errors.js';
+import type {
+  AptCache,
+  AptPlan,
+  AptPlanPackage,
+  FetchedPackage,
+  SolveRequest,
+} from '../apt/cache.js';
 import type { TreeEdit } from '../ostree/mutable_tree.js';
 import { MutableTree } from '../ostree/mutable_tree.js';
 import type { Repo } from '../ostree/repo.js';
@@ -13,42 +16,41 @@ import { presetAnswers } from './answers.js';
 import { baseCheckout, trimBaseCheckouts } from './base.js';
 import { bootstrap } from './bootstrap.js';
 import type { CommitOptions } from './composer.js';
-import {
-  type InstalledPackage,
-  packagesOf,
-  parseStatus,
-  readStatus,
-  requireConfigured,
-} from './database.js';
-import {
-  configureCommand,
-  configureSomeCommand,
-  kDebsInside,
-  removeCommand,
-  runDpkg,
-  unpackCommand,
-} from './dpkg.js';
+import { type InstalledPackage, packagesOf, parseStatus, requireConfigured } from './database.js';
+import { configureCommand, configureSomeCommand, removeCommand, runDpkg } from './dpkg.js';
 import { kExtendedStates, updateExtendedStates } from './extended_states.js';
 import { placeFile } from './files.js';
-import { findImported, type ImportedDeb, importDebs, writeHollowDebs } from './import.js';
-import { makeInitramfs, writeInitramfsHook } from './initramfs.js';
-import { fillLayer, mergeLayer } from './layer.js';
-import { LayerStack } from './layers.js';
 import {
-  kAptState,
-  kDatabase,
-  kernelVersions,
-  kFactoryVar,
-  listIfPresent,
-  toImage,
-  toRoot,
-} from './layout.js';
+  accountIds,
+  agree,
+  type IdLedger,
+  idEdits,
+  kNoIds,
+  ledgerOf,
+  mergeLedgers,
+  readAccounts,
+  writeIdTools,
+} from './ids.js';
+import { mergeImage } from './image.js';
+import { findImported, type ImportedDeb, importDebs } from './import.js';
+import { commitOf, type Inputs, inputsDigest, kInputs, rememberCommit } from './inputs.js';
+import { LayerStack } from './layers.js';
 import type { Meter, PhaseTime } from './meter.js';
-import { normalise, tmpfiles } from './normalise.js';
+import {
+  type Asked,
+  coinstalled,
+  describePlan,
+  inOrder,
+  isRemoved,
+  packageKey,
+  refuseUnasked,
+  requirePresent,
+} from './plan.js';
 import type { Database, Resolver } from './resolver.js';
-import { removeSecrets } from './secrets.js';
 import { writeScaffolding } from './skeleton.js';
 import { planSteps, type Step } from './steps.js';
+import { databaseOf, databaseOfCommit, kStatus, orMissing } from './tree_database.js';
+import { type Material, unpack } from './unpack.js';
 import type { Workspace } from './workspace.js';
 
 export interface AssemblyResult {
@@ -62,8 +64,24 @@ export interface AssemblyResult {
   changes: AptPlanPackage[];
   /** Kernel version with modules in the tree, where there is one. */
   kernel?: string;
+  /** The inputs were those of `commit`, which was there already: no tree was made. */
+  unchanged: boolean;
   phases: PhaseTime[];
   stats: TransactionStats;
+}
+
+/** What a tree from nothing is made of. */
+export interface BaseRequest {
+  packages: readonly string[];
+  variant: 'essential' | 'minbase';
+  writeSources: boolean;
+}
+
+/** What is changed on a base. */
+export interface LayerRequest extends Asked {
+  base: string;
+  keepConfiguration: boolean;
+  unasked: 'refuse' | 'allow';
 }
 
 interface AssemblyParts {
@@ -72,17 +90,18 @@ interface AssemblyParts {
   resolver: Resolver;
   meter: Meter;
   options: CommitOptions;
+  /** Called when every script has run; what it throws, ends the composition without a commit. */
+  review: () => void;
 }
 
-/** dpkg's database, in the root form. */
-const kStatus = 'var/lib/dpkg/status';
-
-/** A package with what dpkg is to be given for it. */
-interface Material {
-  imported: Map<string, ImportedDeb>;
-  /** Fetched files, for packages that must not be unpacked hollow. */
-  files: Map<string, string>;
-}
+const kNothingWritten: TransactionStats = {
+  metadataObjectsTotal: 0,
+  metadataObjectsWritten: 0,
+  contentObjectsTotal: 0,
+  contentObjectsWritten: 0,
+  contentBytesWritten: 0,
+  devinoCacheHits: 0,
+};
 
 export class Assembly {
   readonly #repo: Repo;
@@ -90,9 +109,14 @@ export class Assembly {
   readonly #resolver: Resolver;
   readonly #meter: Meter;
   readonly #options: CommitOptions;
+  readonly #review: () => void;
   readonly #timestamp: Date;
+  /** What trees before this one had. */
+  #ledger = kNoIds;
   /** Applied to the root form of the finished tree. */
   readonly #additions: TreeEdit[] = [];
+  /** The last one opened. */
+  #database: Database = {};
   /** See `#isReal`. */
   #coinstalled = new Set<string>();
 
@@ -102,27 +126,34 @@ export class Assembly {
     this.#resolver = parts.resolver;
     this.#meter = parts.meter;
     this.#options = parts.options;
+    this.#review = parts.review;
     this.#timestamp = parts.options.timestamp ?? new Date();
   }
 
-  async fromNothing(request: {
-    packages: readonly string[];
-    variant: 'essential' | 'minbase';
-    writeSources: boolean;
-  }): Promise<AssemblyResult> {
+  async fromNothing(request: BaseRequest): Promise<AssemblyResult> {
     await this.#refresh();
-    const first = await this.#meter.measure('resolve', async () => {
-      const cache = await this.#resolver.open({}, this.#options);
-      return { cache, plan: await this.#solveFirst(cache, request.variant) };
+    const { cache, plan, essential, digest } = await this.#meter.measure('resolve', async () => {
+      const cache = await this.#open({});
+      const { names, essential } = await this.#firstPackages(cache, request.variant);
+      const plan = await this.#solve(cache, { install: names });
+      // What is installed in the second step, as far as it can be known in the first.
+      const both = await this.#solve(cache, { install: [...names, ...request.packages] });
+      const sources = request.writeSources ? this.#resolver.sources : undefined;
+      const digest = this.#digest([plan, both], { ...request, sources });
+      return { cache, plan, essential, digest };
     });
-    const material = await this.#obtain(first.cache, first.plan, []);
+    await this.#readLedger();
+    const known = await this.#unchanged(digest, [plan]);
+    if (known) return known;
+    const material = await this.#obtain(cache, plan, []);
     this.#resolver.release();
-    const layers = this.#stack([await this.#scaffolding()]);
+    const layers = this.#stack([await this.#scaffolding(kNoIds)]);
     await bootstrap({
       repo: this.#repo,
       workspace: this.#workspace,
       layers,
-      packages: inOrder(first.plan).map((entry) => required(material.imported, entry)),
+      packages: inOrder(plan).map((entry) => required(material.imported, entry)),
+      essential,
       architecture: this.#resolver.architecture,
       foreignArchitectures: this.#resolver.foreignArchitectures,
       environment: this.#environment,
@@ -130,16 +161,14 @@ export class Assembly {
       signal: this.#options.signal,
       phase: (name, work) => this.#meter.measure(name, work),
     });
-    await this.#recordAutomatic(layers, first.plan);
-    if (request.writeSources) this.#addSources();
-    const changes = inOrder(first.plan);
+    await this.#recordAutomatic(layers, plan);
+    if (request.writeSources) await this.#addSources(layers);
+    const changes = inOrder(plan);
     if (request.packages.length > 0) {
       const second = await this.#meter.measure('resolve', async () => {
-        const database = await this.#writeDatabase((file) => layers.readFile(file));
-        const cache = await this.#resolver.open(database, this.#options);
-        const { recommends = false, signal } = this.#options;
-        const plan = await cache.solve({ install: [...request.packages], recommends, signal });
-        return { cache, plan };
+        const read = (file: string) => layers.readFile(file);
+        const cache = await this.#open(await databaseOf(this.#workspace, read));
+        return { cache, plan: await this.#solve(cache, { install: [...request.packages] }) };
       });
       const added = await this.#obtain(
         second.cache,
@@ -151,55 +180,121 @@ export class Assembly {
       changes.push(...inOrder(second.plan));
     }
     using tree = MutableTree.create();
-    return await this.#finish(layers, tree, changes, {
-      'apt-ostree.requests': variant('as', [...request.packages]),
-    });
+    const metadata = { 'apt-ostree.requests': variant('as', [...request.packages]) };
+    return await this.#finish(layers, tree, changes, { metadata, digest });
   }
 
-  async onBase(request: {
-    base: string;
-    install: readonly string[];
-    remove: readonly string[];
-  }): Promise<AssemblyResult> {
-    const { base } = request;
+  async onBase(request: LayerRequest): Promise<AssemblyResult> {
+    const { base, install, remove, replace, keepConfiguration } = request;
     await this.#refresh();
-    const { cache, plan } = await this.#meter.measure('resolve', async () => {
-      const database = await this.#databaseOf(base);
-      const cache = await this.#resolver.open(database, this.#options);
-      const { recommends = false, signal } = this.#options;
-      const plan = await cache.solve({
-        install: [...request.install],
-        remove: [...request.remove],
-        recommends,
-        signal,
+    const { cache, plan, digest } = await this.#meter.measure('resolve', async () => {
+      const cache = await this.#open(await databaseOfCommit(this.#repo, this.#workspace, base));
+      const plan = await this.#solve(cache, {
+        install: [...install, ...replace],
+        remove: [...remove],
+        purge: !keepConfiguration,
+        ...(replace.length > 0 && { allowDowngrade: true, allowChangeHeld: true }),
       });
-      return { cache, plan };
+      requirePresent(plan, replace);
+      if (request.unasked === 'refuse') refuseUnasked(plan, request);
+      return { cache, plan, digest: this.#digest([plan], { ...request }) };
     });
+    await this.#readLedger(base);
+    const known = await this.#unchanged(digest, [plan], base);
+    if (known) return known;
     const material = await this.#obtain(cache, plan, await packagesOf(this.#repo, base));
     this.#resolver.release();
     const layers = await this.#meter.measure('assemble', async () => {
       const root = await baseCheckout(this.#repo, base, this.#workspace, this.#options.signal);
-      return this.#stack([root, await this.#scaffolding()]);
+      const accounts = await readAccounts((file) => this.#repo.readFile(base, `/usr/${file}`));
+      return this.#stack([root, await this.#scaffolding(accountIds(accounts))]);
     });
     await this.#apply(layers, plan, material);
     using tree = await MutableTree.fromCommit(this.#repo, base);
-    const result = await this.#finish(
-      layers,
-      tree,
-      inOrder(plan),
-      {
-        'apt-ostree.base': variant('s', base),
-        'apt-ostree.requests': variant('as', [...request.install]),
-        'apt-ostree.removals': variant('as', [...request.remove]),
-      },
-      base,
-    );
+    const metadata = {
+      'apt-ostree.base': variant('s', base),
+      'apt-ostree.requests': variant('as', [...install]),
+      'apt-ostree.removals': variant('as', [...remove]),
+      'apt-ostree.replacements': variant('as', [...replace]),
+      'apt-ostree.keep-configuration': variant('b', keepConfiguration),
+    };
+    const result = await this.#finish(layers, tree, plan.packages, { metadata, digest, base });
     await this.#trim(base);
     return result;
   }
 
+  async #readLedger(base?: string): Promise<void> {
+    const { idsFrom = this.#options.ref } = this.#options;
+    const before =
+      idsFrom === undefined ? undefined : await orMissing(this.#repo.resolveRev(idsFrom));
+    const revs = [base, before].filter((rev) => rev !== undefined);
+    this.#ledger = mergeLedgers(
+      ...(await Promise.all(revs.map((rev) => ledgerOf(this.#repo, rev)))),
+    );
+  }
+
+  #open(database: Database): Promise<AptCache> {
+    this.#database = database;
+    const { signal, debs } = this.#options;
+    return this.#resolver.open(database, { signal, debs });
+  }
+
+  #solve(cache: AptCache, request: SolveRequest): Promise<AptPlan> {
+    const { recommends = false, signal } = this.#options;
+    return cache.solve({ ...request, recommends, signal });
+  }
+
+  #digest(plans: readonly AptPlan[], request: Inputs): string | undefined {
+    const { timestamp, subject, body, version, metadata, answers, secrets, unanswered, engine } =
+      this.#options;
+    return inputsDigest(plans, {
+      request,
+      architecture: [this.#resolver.architecture, ...this.#resolver.foreignArchitectures],
+      options: {
+        timestamp,
+        subject,
+        body,
+        version,
+        metadata,
+        answers,
+        secrets,
+        unanswered,
+        engine,
+      },
+    });
+  }
+
+  /** The result of an earlier composition from the same inputs. */
+  async #unchanged(
+    digest: string | undefined,
+    plans: readonly AptPlan[],
+    base?: string,
+  ): Promise<AssemblyResult | undefined> {
+    const { force, ref, signal } = this.#options;
+    if (digest === undefined || force) return undefined;
+    const known = await commitOf(this.#repo, digest);
+    if (!known || !agree(await ledgerOf(this.#repo, known.checksum), this.#ledger))
+      return undefined;
+    this.#resolver.release();
+    // No transaction: it would end in a sync of the whole file system.
+    if (ref !== undefined && (await orMissing(this.#repo.resolveRev(ref))) !== known.checksum) {
+      await this.#repo.setRef(ref, known.checksum, { signal });
+    }
+    const kernel = known.metadata['ostree.linux'];
+    return {
+      commit: known.checksum,
+      base,
+      packages: await packagesOf(this.#repo, known.checksum),
+      changes: plans.flatMap((plan) => plan.packages),
+      ...(typeof kernel === 'string' && { kernel }),
+      unchanged: true,
+      phases: this.#meter.times,
+      stats: kNothingWritten,
+    };
+  }
+
   #stack(below: readonly string[]): LayerStack {
-    return new LayerStack(this.#workspace, below, this.#options.limits);
+    return new LayerStack(this.#workspace, below, this.#options);
   }
 
   /** The commit is made: what goes wrong with old checkouts is no failure of this composition. */
@@ -222,16 +317,22 @@ export class Assembly {
     await this.#meter.measure('download', () => this.#resolver.update({ signal, onEvent }));
   }
 
-  async #solveFirst(cache: AptCache, variant: 'essential' | 'minbase'): Promise<AptPlan> {
-    const chosen = await cache.list({ essential: true });
-    if (variant === 'minbase') chosen.push(...(await cache.list({ priorities: ['required'] })));
-    const names = new Set(chosen.map(({ name }) => name));
-    if (variant === 'minbase') names.add('apt');
+  /** What a tree starts with, and the essential packages with what they need. */
+  async #firstPackages(
+    cache: AptCache,
+    variant: BaseRequest['variant'],
+  ): Promise<{ names: string[]; essential: Set<string> }> {
+    const names = new Set((await cache.list({ essential: true })).map(({ name }) => name));
     // The tree is merged from the start, so the package that says so replaces the converter.
     const merged = await cache.package('usr-is-merged');
     if (merged?.candidate) names.add('usr-is-merged');
-    const { signal } = this.#options;
-    return cache.solve({ install: [...names], recommends: false, signal });
+    const { packages } = await this.#solve(cache, { install: [...names] });
+    const essential = new Set(packages.map(({ name }) => name));
+    if (variant === 'minbase') {
+      for (const { name } of await cache.list({ priorities: ['required'] })) names.add(name);
+      names.add('apt');
+    }
+    return { names: [...names], essential };
   }
 
   /** Fetches and imports what the cache in the repository lacks. */
@@ -241,32 +342,48 @@ export class Assembly {
     installed: readonly InstalledPackage[],
   ): Promise<Material> {
     const { signal, onEvent } = this.#options;
-    const wanted = plan.packages.filter(isUnpacked);
+    const wanted = plan.packages.filter((entry) => !isRemoved(entry));
     this.#coinstalled = coinstalled([...installed, ...wanted]);
     const found = await findImported(this.#repo, wanted, { signal });
     const imported = new Map<string, ImportedDeb>();
     for (const [index, entry] of wanted.entries()) {
       const known = found[index];
-      if (known) imported.set(id(entry), known);
+      if (known) imported.set(packageKey(entry), known);
     }
-    const needed = wanted.filter((entry) => !imported.has(id(entry)) || this.#isReal(entry));
+    const needed = wanted.filter(
+      (entry) => !imported.has(packageKey(entry)) || this.#isReal(entry),
+    );
     const files = new Map<string, string>();
-    if (needed.length === 0) return { imported, files };
-    await this.#meter.measure('download', async () => {
-      const fetched = await cache.fetch(needed, { signal, onProgress: onEvent });
-      for (const entry of fetched) files.set(id(entry), entry.path);
-    });
-    const missing = needed
-      .filter((entry) => !imported.has(id(entry)))
-      .map((entry) => ({ ...entry, path: files.get(id(entry)) as string }));
+    const material = { imported, files, fetch: this.#fetchLater };
+    if (needed.length === 0) return material;
+    const fetched = await this.#fetch(cache, needed);
+    for (const entry of fetched) files.set(packageKey(entry), entry.path);
+    const missing = fetched.filter((entry) => !imported.has(packageKey(entry)));
     await this.#meter.measure('import', async () => {
       const added = await importDebs(this.#repo, missing, { signal, onProgress: onEvent });
       for (const [index, entry] of missing.entries()) {
-        imported.set(id(entry), added[index] as ImportedDeb);
+        imported.set(packageKey(entry), added[index] as ImportedDeb);
       }
     });
-    return { imported, files };
+    return material;
   }
+
+  #fetch(cache: AptCache, wanted: readonly AptPlanPackage[]): Promise<FetchedPackage[]> {
+    const { signal, onEvent } = this.#options;
+    return this.#meter.measure('download', () =>
+      cache.fetch(wanted, { signal, onProgress: onEvent }),
+    );
+  }
+
+  /** When the package lists have been let go. */
+  readonly #fetchLater: Material['fetch'] = async (wanted) => {
+    try {
+      const fetched = await this.#fetch(await this.#open(this.#database), wanted);
+      return new Map(fetched.map((entry) => [packageKey(entry), entry.path]));
+    } finally {
+      this.#resolver.release();
+    }
+  };
 
   /**
    * Unpacked with its content: over an older version, whose scripts run while the new files are
@@ -274,7 +391,13 @@ export class Assembly {
    * architectures, because dpkg compares the files that they share.
    */
   #isReal(entry: AptPlanPackage): boolean {
+    if (this.#options.engine === 'reference') return true;
     return entry.action !== 'install' || entry.essential || this.#coinstalled.has(entry.name);
+  }
+
+  #steps(plan: AptPlan): Step[] {
+    const exact = this.#options.engine === 'reference';
+    return planSteps(plan, this.#resolver.architecture, exact);
   }
 
   async #apply(layers: LayerStack, plan: AptPlan, material: Material): Promise<void> {
@@ -286,7 +409,7 @@ export class Assembly {
       await presetAnswers({ ...run, environment: this.#environment, signal }, answers, directory);
       layers.push({ directory: run.upper });
     }
-    for (const step of planSteps(plan, this.#resolver.architecture)) {
+    for (const step of this.#steps(plan)) {
       if (step.kind === 'unpack') {
         await this.#meter.measure('unpack', () => this.#unpack(layers, step.packages, material));
       } else {
@@ -306,45 +429,23 @@ export class Assembly {
     layers.push({ directory });
   }
 
-  async #unpack(
+  #unpack(
     layers: LayerStack,
     packages: readonly AptPlanPackage[],
-    { imported, files }: Material,
+    material: Material,
   ): Promise<void> {
     const { signal, onEvent } = this.#options;
-    const debs = await this.#workspace.directory('debs');
-    const binds = [{ source: debs, target: kDebsInside }];
-    const hollow: { commit: string; destination: string }[] = [];
-    const names = packages.map((entry, index) => {
-      const name = `${index}.deb`;
-      const file = this.#isReal(entry) ? files.get(id(entry)) : undefined;
-      if (file === undefined) {
-        const { commit } = required(imported, entry);
-        hollow.push({ commit, destination: path.join(debs, name) });
-        return name;
-      }
-      binds.push({ source: file, target: `/run/apt-ostree/real/${name}` });
-      return `../real/${name}`;
-    });
-    await writeHollowDebs(this.#repo, hollow, { signal });
-    const run = await layers.nextRun('unpack');
-    await runDpkg({
-      ...run,
-      binds,
-      command: unpackCommand(names),
-      archives: packages.map(({ name }) => name),
+    return unpack({
+      repo: this.#repo,
+      workspace: this.#workspace,
+      layers,
+      packages,
+      material,
+      isReal: (entry) => this.#isReal(entry),
       environment: this.#environment,
-      total: packages.length,
       onEvent,
       signal,
     });
-    const { links } = await fillLayer(
-      this.#repo,
-      run.upper,
-      hollow.map(({ commit }) => commit),
-      { signal },
-    );
-    layers.push({ directory: run.upper, links });
   }
 
   async #runStep(
@@ -370,27 +471,44 @@ export class Assembly {
     layers: LayerStack,
     tree: MutableTree,
     changes: AptPlanPackage[],
-    metadata: Record<string, Variant>,
-    base?: string,
+    about: { metadata: Record<string, Variant>; digest: string | undefined; base?: string },
   ): Promise<AssemblyResult> {
+    const { metadata, digest, base } = about;
+    this.#review();
     const { signal, ref, subject, body, version } = this.#options;
     const status = (await layers.readFile(kStatus)).toString('utf8');
     requireConfigured(status);
     const packages = parseStatus(status);
+    const accounts = await readAccounts((file) => layers.readFile(file));
+    const ledger = mergeLedgers(accountIds(accounts), this.#ledger);
+    this.#additions.push(...idEdits(ledger, accounts));
     let kernel: string | undefined;
     const { result: commit, stats } = await this.#repo.transaction(async (transaction) => {
-      kernel = await this.#mergeInto(layers, tree, base);
+      kernel = await mergeImage({
+        repo: this.#repo,
+        tree,
+        layers,
+        meter: this.#meter,
+        fromImage: base !== undefined,
+        removeSecrets:
+          (this.#options.secrets ?? (base === undefined ? 'remove' : 'keep')) === 'remove',
+        additions: this.#additions,
+        environment: this.#environment,
+        onEvent: this.#options.onEvent,
+        signal,
+      });
       return this.#meter.measure('commit', async () => {
         const root = await transaction.writeTree(tree, { signal });
         const checksum = await transaction.writeCommit({
           tree: root,
           parent: base,
-          subject: subject ?? describe(changes, base),
+          subject: subject ?? describePlan(changes, base),
           body,
           timestamp: this.#timestamp,
           metadata: {
             ...this.#options.metadata,
             ...metadata,
+            ...(digest === undefined ? {} : { [kInputs]: variant('s', digest) }),
             ...(version === undefined ? {} : { version: variant('s', version) }),
             ...(kernel === undefined
               ? {}
@@ -405,169 +523,34 @@ export class Assembly {
         return checksum;
       });
     });
+    if (digest !== undefined) await rememberCommit(this.#repo, this.#workspace, digest, commit);
     const phases = this.#meter.times;
-    return { commit, base, packages, changes, kernel, phases, stats };
+    return { commit, base, packages, changes, kernel, unchanged: false, phases, stats };
   }
 
-  /** Brings the layers into the tree and the tree into the image form. */
-  async #mergeInto(
-    layers: LayerStack,
-    tree: MutableTree,
-    base: string | undefined,
-  ): Promise<string | undefined> {
-    const { signal } = this.#options;
-    const repo = this.#repo;
-    if (base !== undefined) {
-      await tree.apply(repo, toRoot(await kernelVersions(this.#repo, tree)), { signal });
-    }
-    const merge = async (from: number) => {
-      for (const layer of layers.merged.slice(from)) {
-        await mergeLayer(repo, tree, layer.directory, { links: layer.links, signal });
-      }
-    };
-    await this.#meter.measure('merge', () => merge(0));
-    const kernels = await kernelVersions(this.#repo, tree);
-    const merged = layers.merged.length;
-    await this.#makeInitramfs(layers, tree, kernels);
-    await this.#meter.measure('merge', async () => {
-      await merge(merged);
-      if ((this.#options.secrets ?? (base === undefined ? 'remove' : 'keep')) === 'remove') {
-        const list = (directory: string) => listIfPresent(repo, tree, directory);
-        await tree.apply(repo, await removeSecrets(list), { signal });
-      }
-      await tree.apply(repo, [...this.#additions, ...normalise(), ...toImage(kernels)], { signal });
-      const state = await tree.list(repo, kFactoryVar, { recursive: true });
-      const opt = await tree.list(repo, '/usr/lib/opt');
-      const names = opt.map((entry) => path.basename(entry.path));
-      await tree.apply(repo, [tmpfiles(state, names)], { signal });
-    });
-    return kernels.at(-1);
-  }
-
-  /** For kernels that have none, where the tree has the tool. */
-  async #makeInitramfs(
-    layers: LayerStack,
-    tree: MutableTree,
-    kernels: readonly string[],
-  ): Promise<void> {
-    const tool = await listIfPresent(this.#repo, tree, '/usr/sbin/mkinitramfs');
-    if (tool.length === 0) return;
-    for (const kernel of kernels) {
-      const image = `/usr/lib/modules/${kernel}/initramfs.img`;
-      const made = await listIfPresent(this.#repo, tree, image);
-      if (made.length > 0) continue;
-      await this.#meter.measure('kernel', async () => {
-        const run = await layers.nextRun('initramfs');
-        await writeInitramfsHook(run.upper);
-        const { signal, onEvent } = this.#options;
-        const onOutput = onEvent && ((line: string) => onEvent({ type: 'output' as const, line }));
-        const environment = this.#environment;
-        await makeInitramfs({ ...run, environment, onOutput, signal }, kernel);
-        layers.push({ directory: run.upper });
-      });
-    }
-  }
-
-  async #scaffolding(): Promise<string> {
+  /** @param present the accounts that are there from the start */
+  async #scaffolding(present: IdLedger): Promise<string> {
     const directory = await this.#workspace.directory('scaffolding');
     await writeScaffolding(directory);
+    await writeIdTools(directory, this.#ledger, present);
     return directory;
   }
 
-  #addSources(): void {
+  async #addSources(layers: LayerStack): Promise<void> {
+    const content = await this.#resolver.sourcesFor((file) => orMissing(layers.readFile(file)));
     this.#additions.push({
       op: 'file',
       path: '/etc/apt/sources.list.d/apt-ostree.sources',
-      content: this.#resolver.sourcesText,
+      content,
       mode: 0o644,
       uid: 0,
       gid: 0,
     });
   }
-
-  /** The package database of a commit, for libapt-pkg. */
-  #databaseOf(commit: string): Promise<Database> {
-    return this.#writeDatabase(async (file) => {
-      if (file === kExtendedStates) {
-        return this.#repo.readFile(commit, `${kAptState}/extended_states`);
-      }
-      const status = await orMissing(readStatus(this.#repo, commit));
-      if (status !== undefined) return status;
-      throw new ComposeError(
-        'ENOENT',
-        `The base ${commit} has no package database: it was not made by a composition.`,
-        { ref: commit, path: `${kDatabase}/status` },
-      );
-    });
-  }
-
-  /** Files that libapt-pkg can read, from a tree that `read` sees in the root form. */
-  async #writeDatabase(read: (file: string) => Promise<Buffer>): Promise<Database> {
-    const directory = await this.#workspace.directory('status');
-    const status = path.join(directory, 'status');
-    await writeFile(status, await read(kStatus));
-    const states = await orMissing(read(kExtendedStates));
-    if (states === undefined) return { status };
-    const extendedStates = path.join(directory, 'extended_states');
-    await writeFile(extendedStates, states);
-    return { status, extendedStates };
-  }
-}
-
-async function orMissing<T>(work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** Packages in the order in which apt would have dpkg unpack them. */
-function inOrder(plan: AptPlan): AptPlanPackage[] {
-  const byId = new Map(plan.packages.map((entry) => [id(entry), entry]));
-  return plan.operations
-    .filter(({ action }) => action === 'unpack')
-    .flatMap((operation) => byId.get(id(operation)) ?? []);
-}
-
-function isUnpacked({ action }: AptPlanPackage): boolean {
-  return action !== 'remove' && action !== 'purge';
-}
-
-/** Names with packages of several architectures, in what is installed and what a plan adds. */
-function coinstalled(packages: readonly { name: string; architecture: string }[]): Set<string> {
-  const seen = new Map<string, string>();
-  const names = new Set<string>();
-  for (const { name, architecture } of packages) {
-    const before = seen.get(name) ?? architecture;
-    if (before !== architecture) names.add(name);
-    seen.set(name, before);
-  }
-  return names;
-}
-
-function id({
-  name,
-  version,
-  architecture,
-}: {
-  name: string;
-  version: string;
-  architecture: string;
-}) {
-  return `${name}_${version}_${architecture}`;
 }
 
 function required(imported: Map<string, ImportedDeb>, entry: AptPlanPackage): ImportedDeb {
-  const found = imported.get(id(entry));
-  if (!found) throw new TypeError(`${id(entry)} was not imported`);
+  const found = imported.get(packageKey(entry));
+  if (!found) throw new TypeError(`${packageKey(entry)} was not imported`);
   return found;
-}
-
-function describe(changes: readonly AptPlanPackage[], base: string | undefined): string {
-  if (base === undefined) return `Compose ${changes.length} packages`;
-  const names = changes.map(({ name }) => name);
-  const shown = names.slice(0, 5).join(' ');
-  return `Layer ${shown}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
 }

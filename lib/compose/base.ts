@@ -14,6 +14,12 @@ import { stateDirectory, type Workspace } from './workspace.js';
 const kKept = 3;
 /** Used later than this, in milliseconds, a checkout may be under a composition of another process. */
 const kInUse = 6 * 3600 * 1000;
+/** Part of their names: one written by another layout of the root form is not used. */
+const kLayout = 'v1';
+
+function nameOf(commit: string): string {
+  return `${commit}.${kLayout}`;
+}
 
 /** The directory of `commit` in the root form. It must not be written. */
 export async function baseCheckout(
@@ -23,7 +29,7 @@ export async function baseCheckout(
   signal?: AbortSignal,
 ): Promise<string> {
   const parent = path.join(stateDirectory(repo), 'base');
-  const final = path.join(parent, commit);
+  const final = path.join(parent, nameOf(commit));
   const now = new Date();
   try {
     await utimes(final, now, now);
@@ -70,7 +76,7 @@ export async function trimBaseCheckouts(
   workspace: Workspace,
 ): Promise<void> {
   const parent = path.join(stateDirectory(repo), 'base');
-  const names = (await readdir(parent)).filter((name) => name !== keep);
+  const names = (await readdir(parent)).filter((name) => name !== nameOf(keep));
   const aged = await Promise.all(
     names.map(async (name) => ({ name, time: (await stat(path.join(parent, name))).mtimeMs })),
   );

@@ -38,6 +38,9 @@ import type { Workspace } from './workspace.js';
 const kConfigureFirst = ['base-passwd', 'base-files', 'mawk', 'gawk', 'original-awk', 'debconf'];
 
 const kInfo = 'var/lib/dpkg/info';
+/** Where dpkg keeps the control members of the package that it unpacks. */
+const kUnpackedControl = '/var/lib/dpkg/tmp.ci';
+const kControlInside = '/run/apt-ostree/control';
 
 export interface BootstrapOptions {
   repo: Repo;
@@ -45,6 +48,8 @@ export interface BootstrapOptions {
   layers: LayerStack;
   /** In apt's order of unpacking. */
   packages: readonly ImportedDeb[];
+  /** Names of the essential packages and what they need. */
+  essential: ReadonlySet<string>;
   architecture: string;
   foreignArchitectures: readonly string[];
   environment: Readonly<Record<string, string>>;
@@ -117,26 +122,23 @@ async function configure(options: BootstrapOptions): Promise<void> {
 
   const names = new Set(packages.map((entry) => entry.package));
   const first = kConfigureFirst.filter((name) => names.has(name));
-  const firstRun = await layers.nextRun('configure');
-  await runDpkg({
-    ...firstRun,
-    command: configureSomeCommand(first, ['--force-depends', '--no-triggers']),
-    environment,
-    total: packages.length,
-    onEvent,
-    signal,
-  });
-  layers.push({ directory: firstRun.upper });
-  const rest = await layers.nextRun('configure');
-  await runDpkg({
-    ...rest,
-    command: configureCommand(),
-    environment,
-    total: packages.length,
-    onEvent,
-    signal,
-  });
-  layers.push({ directory: rest.upper });
+  // Scripts may use essential packages without depending on them, their configuration files too.
+  const essential = [...names].filter(
+    (name) => options.essential.has(name) && !first.includes(name),
+  );
+  for (const command of [
+    configureSomeCommand(first, ['--force-depends', '--no-triggers']),
+    // Another alternative of a dependency may have been chosen for the whole set.
+    ...(essential.length > 0
+      ? [configureSomeCommand(essential, ['--force-depends', '--no-triggers'])]
+      : []),
+    configureCommand(),
+  ]) {
+    const configuring = await layers.nextRun('configure');
+    const total = packages.length;
+    await runDpkg({ ...configuring, command, environment, total, onEvent, signal });
+    layers.push({ directory: configuring.upper });
+  }
 }
 
 /** base-passwd and mawk make these when they are configured; preinst scripts need them before. */
@@ -150,19 +152,29 @@ async function writeFirstUsers(
   }
 }
 
-/** Calls each script as dpkg does for a package that was not there before (deb-preinst(5)). */
+/**
+ * Calls each script as dpkg does for a package that was not there before (deb-preinst(5)), in the
+ * directory where dpkg keeps a package's control members meanwhile: debconf looks for them there.
+ */
 async function runPreinsts(
-  { environment, signal, onEvent }: BootstrapOptions,
+  { repo, workspace, environment, signal, onEvent }: BootstrapOptions,
   held: readonly HeldScript[],
   run: Awaited<ReturnType<LayerStack['nextRun']>>,
 ): Promise<void> {
-  const lines = held.map(({ entry, name }) => {
-    const file = `/${kInfo}/${name}.preinst`;
-    const call = `DPKG_MAINTSCRIPT_PACKAGE=${entry.package} DPKG_MAINTSCRIPT_ARCH=${entry.architecture} ${file}`;
-    return `{\n${bracketScript(file, 'install', call)}\n} || exit 1`;
+  const controls = await workspace.directory('control');
+  for (const [index, { entry }] of held.entries()) {
+    const target = path.join(controls, String(index));
+    await repo.checkout(entry.commit, target, { subpath: '/deb/control', signal });
+  }
+  const lines = held.map(({ entry, name }, index) => {
+    const call = `DPKG_MAINTSCRIPT_PACKAGE=${entry.package} DPKG_MAINTSCRIPT_ARCH=${entry.architecture} ${kUnpackedControl}/preinst`;
+    const script = bracketScript(`/${kInfo}/${name}.preinst`, 'install', call);
+    const copy = `cp -R ${kControlInside}/${index} ${kUnpackedControl}`;
+    return `${copy} || exit 1\n{\n${script}\n} || exit 1\nrm -rf ${kUnpackedControl}`;
   });
   const result = await runScripts({
     ...run,
+    binds: [{ source: controls, target: kControlInside }],
     command: ['sh', '-c', ['[ -e /usr/bin/awk ] || ln -s mawk /usr/bin/awk', ...lines].join('\n')],
     environment: {
       ...environment,

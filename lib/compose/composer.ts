@@ -4,17 +4,21 @@
  */
 
 import path from 'node:path';
-import { checkOneOf, checkString, checkStrings } from '../checks.js';
-import { ComposeError, invalidArgType } from '../errors.js';
+import { checkOneOf, checkOptions, checkString, checkStrings, type PathLike } from '../checks.js';
+import { ComposeError, invalidArgType, invalidArgValue } from '../errors.js';
 import type { JobOptions } from '../job.js';
 import { Repo } from '../ostree/repo.js';
 import type { Variant } from '../variant.js';
 import { type Answers, checkAnswers } from './answers.js';
 import { Assembly, type AssemblyResult } from './assembly.js';
+import { packagesOf } from './database.js';
 import type { ComposeListener } from './events.js';
 import { effectiveLimits, type SandboxLimits } from './limits.js';
 import { GuardedListener } from './listener.js';
 import { Meter } from './meter.js';
+import { checkCommitOptions, checkPackageSources, checkRefreshOptions } from './option_checks.js';
+import { requestName } from './plan.js';
+import { refuseUnanswered } from './questions.js';
 import { type ComposeRecord, Recorder } from './record.js';
 import { type PackageSources, Resolver } from './resolver.js';
 import { requireSandbox } from './sandbox.js';
@@ -41,11 +45,28 @@ export interface CommitOptions extends JobOptions {
   refresh?: boolean;
   /** Also install what packages recommend. @default false */
   recommends?: boolean;
+  /** Package files that requests may name by their absolute path. */
+  debs?: readonly PathLike[];
+  /**
+   * How packages are unpacked on a tree: without their content, which is linked in afterwards, or
+   * as apt has dpkg do it, package by package in full. Both give the same tree; what the first
+   * cannot take, is done by the second with a `fallback` event. The minimal packages of a tree
+   * from nothing are unpacked the first way. @default 'fast'
+   */
+  engine?: 'fast' | 'reference';
+  /** Make the tree anew even where the repository has one from the same inputs. @default false */
+  force?: boolean;
   /**
    * Answers to debconf's questions, by package and question (`{ tzdata: { 'tzdata/Areas': 'Europe'
    * } }`), known before the packages requested here are unpacked. The tree must have debconf.
    */
   answers?: Answers;
+  /**
+   * What to do about critical questions that `answers` does not answer: take their defaults, as
+   * apt-get does when nobody is there, or fail. `record.questions` lists them in any case.
+   * @default 'accept'
+   */
+  unanswered?: 'accept' | 'refuse';
   /**
    * Keys and alike that scripts made: taken out of the tree, to be made again where it first
    * boots, or kept for the one machine that it is for. @default 'remove' when composing, 'keep'
@@ -54,6 +75,11 @@ export interface CommitOptions extends JobOptions {
   secrets?: 'remove' | 'keep';
   /** What maintainer scripts may use; met, everything in the sandbox is killed. */
   limits?: SandboxLimits;
+  /**
+   * A commit, ref or refspec whose users and groups keep their numbers where they come again.
+   * @default the commit that `ref` names now
+   */
+  idsFrom?: string;
   onEvent?: ComposeListener;
 }
 
@@ -65,7 +91,10 @@ export interface ComposeOptions extends CommitOptions {
    * `required` and apt. @default 'minbase'
    */
   variant?: 'essential' | 'minbase';
-  /** Write the sources to /etc/apt/sources.list.d in the tree. @default true */
+  /**
+   * Write the sources to /etc/apt/sources.list.d in the tree: without the logins of their URIs,
+   * and with the keys in the text where the tree has no such keyring. @default true
+   */
   writeSources?: boolean;
 }
 
@@ -76,6 +105,25 @@ export interface LayerOptions extends CommitOptions {
   install?: readonly string[];
   /** Packages of the base to take out. */
   remove?: readonly string[];
+  /**
+   * Packages of the base to put another version of in, older ones and held packages too; requests
+   * as those of `install`.
+   */
+  replace?: readonly string[];
+  /** Whether removed packages leave their configuration files in /etc. @default false */
+  keepConfiguration?: boolean;
+  /**
+   * What to do where the request takes more changes of packages of the base than it names: a
+   * removal because of a conflict, an upgrade because of a dependency. @default 'refuse'
+   */
+  unasked?: 'refuse' | 'allow';
+}
+
+/** How to repeat a layering on another base. */
+export interface RelayerOptions
+  extends Omit<LayerOptions, 'install' | 'remove' | 'replace' | 'keepConfiguration'> {
+  /** The layered commit, ref or refspec whose requests are repeated. */
+  layered: string;
 }
 
 export interface ComposeResult extends AssemblyResult {
@@ -88,22 +136,32 @@ export interface ComposeResult extends AssemblyResult {
  *
  * Needs root, bubblewrap and overlayfs. Everything that is not a maintainer script, dpkg or the
  * initramfs tool runs in this process, off the JavaScript thread.
+ *
+ * @see docs/guide-compose.md, dpkg(1), bwrap(1)
  */
 export class Composer {
   readonly #repo: Repo;
   readonly #sources: PackageSources;
 
   constructor(options: ComposerOptions) {
+    checkOptions(options);
     if (!(options.repo instanceof Repo)) {
       throw invalidArgType('options.repo', 'an instance of Repo', options.repo);
     }
     const { repo, ...sources } = options;
+    checkPackageSources(sources, 'options');
     this.#repo = repo;
     this.#sources = sources;
   }
 
-  /** Fetches the package lists of all sources. */
+  /**
+   * Fetches the package lists of all sources.
+   *
+   * @throws `ERR_APT_NETWORK`, `ERR_APT_NOT_AUTHENTICATED`, `ERR_APT_SOURCES`, as {@link
+   * AptContext.update}.
+   */
   async refresh(options: JobOptions & { onEvent?: ComposeListener } = {}): Promise<void> {
+    checkRefreshOptions(options, 'options');
     using resolver = this.#resolver();
     await resolver.update(options);
   }
@@ -112,10 +170,13 @@ export class Composer {
    * Composes a base tree from nothing.
    *
    * @throws `ERR_APT_UNKNOWN_PACKAGE`, `ERR_APT_UNMET_DEPENDENCIES`, `ERR_APT_NOT_AUTHENTICATED`,
-   *   `ERR_DEB_DAMAGED`, `ERR_COMPOSE_SCRIPT`, `ERR_COMPOSE_DPKG`, `ERR_SANDBOX_LIMIT`,
-   *   `ERR_SANDBOX_UNAVAILABLE`, `ERR_NEEDS_ROOT`, `ENOSPC`, `AbortError`. No ref has moved and no scratch space is left then.
+   * `ERR_APT_NETWORK`, `ERR_APT_HASH_MISMATCH`, `ERR_DEB_DAMAGED`, `ERR_COMPOSE_SCRIPT`,
+   * `ERR_COMPOSE_DPKG`, `ERR_COMPOSE_LAYOUT`, `ERR_COMPOSE_QUESTIONS`, `ERR_SANDBOX_LIMIT`,
+   * `ERR_SANDBOX_UNAVAILABLE`, `ERR_NEEDS_ROOT`; `ERR_OSTREE_NOT_SUPPORTED` for a repository of
+   * another mode than `bare`; `ENOSPC`. No ref has moved and no scratch space is left then.
    */
   compose(options: ComposeOptions = {}): Promise<ComposeResult> {
+    checkOptions(options);
     const packages = checkStrings(options.packages ?? [], 'options.packages');
     return this.#run(options, (assembly) =>
       assembly.fromNothing({
@@ -127,16 +188,62 @@ export class Composer {
   }
 
   /**
-   * Layers packages on a base tree, or takes packages of the base out.
+   * Layers packages on a base tree, or takes packages of the base out or replaces them.
    *
-   * @throws as `compose`; `ENOENT` where the base does not exist or has no package database.
+   * Where the repository has a tree from the same base, request and packages, the result is its
+   * commit (`unchanged`), and no time is spent.
+   *
+   * @throws as `compose`; `ENOENT` where the base does not exist or has no package database;
+   * `ERR_APT_REFUSED` as `unasked` says; `ERR_APT_UNKNOWN_PACKAGE` for a replacement of what the
+   * base does not have.
+   * @example
+   * const { commit } = await composer.layer({ base: 'debian/base', install: ['hello'], ref: 'mine' });
+   * assert.equal(await repo.resolveRev('mine'), commit);
    */
   async layer(options: LayerOptions): Promise<ComposeResult> {
+    checkOptions(options);
     checkString(options.base, 'options.base');
     const install = checkStrings(options.install ?? [], 'options.install');
     const remove = checkStrings(options.remove ?? [], 'options.remove');
+    const replace = checkStrings(options.replace ?? [], 'options.replace');
+    const { unasked = 'refuse', keepConfiguration = false } = options;
+    checkOneOf(unasked, ['refuse', 'allow'], 'options.unasked');
     const base = await this.#repo.resolveRev(options.base);
-    return this.#run(options, (assembly) => assembly.onBase({ base, install, remove }));
+    const request = { base, install, remove, replace, keepConfiguration, unasked };
+    return this.#run(options, (assembly) => assembly.onBase(request));
+  }
+
+  /**
+   * Layers on `base` what was asked for when `layered` was made: its requests, not the packages
+   * that they brought. What the new base has or lacks by itself is left alone. Answers to
+   * debconf's questions are not kept and have to be given again.
+   *
+   * @throws as `layer`; `ERR_INVALID_STATE` where `layered` was not made by a layering.
+   */
+  async relayer(options: RelayerOptions): Promise<ComposeResult> {
+    checkOptions(options);
+    checkString(options.layered, 'options.layered');
+    const { layered, ...rest } = options;
+    const { metadata } = await this.#repo.loadCommit(layered);
+    if (typeof metadata['apt-ostree.base'] !== 'string') {
+      throw new ComposeError('ERR_INVALID_STATE', `${layered} was not made by a layering`, {
+        ref: layered,
+      });
+    }
+    const list = (key: string) => checkStrings(metadata[`apt-ostree.${key}`] ?? [], key);
+    const present = new Set((await packagesOf(this.#repo, rest.base)).map(({ name }) => name));
+    const applies = (request: string) => {
+      const name = requestName(request);
+      return name === undefined || present.has(name);
+    };
+    return this.layer({
+      idsFrom: layered,
+      ...rest,
+      install: list('requests'),
+      remove: list('removals').filter(applies),
+      replace: list('replacements').filter(applies),
+      keepConfiguration: metadata['apt-ostree.keep-configuration'] === true,
+    });
   }
 
   #resolver(): Resolver {
@@ -147,8 +254,17 @@ export class Composer {
     options: CommitOptions,
     work: (assembly: Assembly) => Promise<AssemblyResult>,
   ): Promise<ComposeResult> {
+    checkCommitOptions(options, 'options');
     effectiveLimits(options.limits);
-    checkAnswers(options.answers);
+    checkAnswers(options.answers ?? undefined);
+    checkTimestamp(options.timestamp);
+    const { unanswered = 'accept', engine = 'fast' } = options;
+    checkOneOf(engine, ['fast', 'reference'], 'options.engine');
+    checkOneOf(unanswered, ['accept', 'refuse'], 'options.unanswered');
+    if (options.idsFrom !== undefined) {
+      checkString(options.idsFrom, 'options.idsFrom');
+      await this.#repo.resolveRev(options.idsFrom);
+    }
     if (options.secrets !== undefined) {
       checkOneOf(options.secrets, ['remove', 'keep'], 'options.secrets');
     }
@@ -171,8 +287,29 @@ export class Composer {
     const meter = new Meter(recorder.listener);
     // Awaited here: the scratch space goes when this function ends.
     const result = await listener.guard(
-      work(new Assembly({ repo, workspace, resolver, meter, options: recorded })),
+      work(
+        new Assembly({
+          repo,
+          workspace,
+          resolver,
+          meter,
+          options: recorded,
+          review: () => {
+            if (unanswered === 'refuse') refuseUnanswered(recorder.record.questions);
+          },
+        }),
+      ),
     );
     return { ...result, record: recorder.record };
+  }
+}
+
+function checkTimestamp(timestamp: Date | undefined): void {
+  if (timestamp === undefined) return;
+  if (!(timestamp instanceof Date)) {
+    throw invalidArgType('options.timestamp', 'an instance of Date', timestamp);
+  }
+  if (!(timestamp.getTime() >= 0)) {
+    throw invalidArgValue('options.timestamp', 'must be a time since 1970');
   }
 }

@@ -1,7 +1,9 @@
 /** The package database inside a commit, read without a checkout. */
 
+import { checkFunction } from '../checks.js';
 import { ComposeError } from '../errors.js';
-import type { Repo } from '../ostree/repo.js';
+import { Repo } from '../ostree/repo.js';
+import { arrayOf, aString, objectOf } from '../shapes.js';
 import { kDatabase } from './layout.js';
 
 /** A package that a tree has, configured. */
@@ -37,6 +39,7 @@ export async function readStatus(repo: Repo, rev: string): Promise<Buffer> {
  * @throws `ENOENT` where the commit has no package database.
  */
 export async function packagesOf(repo: Repo, rev: string): Promise<InstalledPackage[]> {
+  Repo.native(repo);
   return parseStatus((await readStatus(repo, rev)).toString('utf8'));
 }
 
@@ -81,14 +84,22 @@ export function requireConfigured(status: string): void {
 
 const kFinalStates = new Set(['installed', 'config-files', 'not-installed']);
 
+const checkPackages = arrayOf(objectOf({ name: aString, version: aString, architecture: aString }));
+
 /**
+ * What differs between the packages of two trees. Synchronous.
+ *
  * @param compare orders versions (`compareVersions` of libapt-pkg)
+ * @throws what `compare` throws.
  */
 export function diffPackages(
   from: readonly InstalledPackage[],
   to: readonly InstalledPackage[],
   compare: (a: string, b: string) => number,
 ): PackageDiff {
+  checkPackages(from, 'from');
+  checkPackages(to, 'to');
+  checkFunction(compare, 'compare');
   const key = ({ name, architecture }: InstalledPackage) => `${name}:${architecture}`;
   const before = new Map(from.map((entry) => [key(entry), entry]));
   const after = new Map(to.map((entry) => [key(entry), entry]));

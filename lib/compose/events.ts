@@ -2,6 +2,7 @@
 
 import type { FetchEvent } from '../apt/context.js';
 import type { ImportEvent } from './import.js';
+import type { QuestionEvent } from './questions.js';
 import type { ScriptEvent, ScriptStartEvent } from './scripts.js';
 
 export type { ImportEvent, ScriptEvent, ScriptStartEvent };
@@ -55,6 +56,21 @@ export interface WarningEvent {
   message: string;
 }
 
+/** Packages that the fast road could not take are unpacked again, as they are. */
+export interface FallbackEvent {
+  type: 'fallback';
+  packages: readonly string[];
+  /**
+   * `content`: a script read files of a package that had only been unpacked, without their content
+   * yet; `dpkg`: dpkg refused.
+   */
+  reason: 'content' | 'dpkg';
+  /** What was read, where it is known; relative to the root. */
+  paths?: readonly string[];
+}
+
+export type { QuestionEvent };
+
 export type ComposeEvent =
   | PhaseStartEvent
   | PhaseEndEvent
@@ -63,7 +79,9 @@ export type ComposeEvent =
   | DpkgEvent
   | ScriptStartEvent
   | ScriptEvent
+  | QuestionEvent
   | OutputEvent
+  | FallbackEvent
   | WarningEvent;
 
 export type ComposeListener = (event: ComposeEvent) => void;

@@ -5,19 +5,30 @@
  * - `deb/control/`: its control members
  * - `deb/hollow.tar`: its data archive with stubs in place of most files' content
  *
- * The same .deb gives the same commit in every repository.
+ * The same .deb gives the same commit in every repository. Refs keep them from being pruned and
+ * let others pull them; which commits are trusted is recorded apart (vouchers.ts).
  */
 
 import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { binding } from '../binding.js';
-import { checkChecksum, checkPath, checkString, type PathLike } from '../checks.js';
+import {
+  checkArray,
+  checkChecksum,
+  checkFunction,
+  checkOptions,
+  checkPath,
+  checkString,
+  type PathLike,
+} from '../checks.js';
 import { ComposeError, invalidArgType, invalidArgValue } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
-import { type Commit, Repo } from '../ostree/repo.js';
+import type { Commit } from '../ostree/commit.js';
+import { Repo } from '../ostree/repo.js';
+import { readVoucher, writeVoucher } from './vouchers.js';
 
 /** A package file to import; one with a `sha256` is found again in the cache. */
-export interface DebFile extends PackageIdentity {
+export interface DebToImport extends PackageIdentity {
   path: PathLike;
 }
 
@@ -59,26 +70,41 @@ export interface ImportEvent {
   cached: boolean;
 }
 
-export interface ImportOptions extends JobOptions {
+export interface DebImportOptions extends JobOptions {
   onProgress?: (event: ImportEvent) => void;
   /** Packages at a time. @default the number of processors */
   parallel?: number;
 }
 
 const kFormat = 1;
+const kPackageRefs = 'apt-ostree/pkg';
+/** Commits that are loaded side by side. */
+const kAtOnce = 8;
 
-/** The ref of a package; characters that refs cannot have are escaped as `_XX`. */
+/**
+ * The ref of a package; characters that refs cannot have are escaped as `_XX`. Synchronous.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`
+ */
 export function packageRef(name: string, version: string, architecture: string): string {
   checkString(name, 'name');
   checkString(version, 'version');
   checkString(architecture, 'architecture');
+  for (const [key, part] of Object.entries({ name, version, architecture })) {
+    if (part === '') throw invalidArgValue(key, 'must not be empty');
+  }
   return callNative('compose', () => binding().packageRef(name, version, architecture));
 }
 
-/** What {@link packageRef} was called with; undefined for any other ref. */
+/**
+ * What {@link packageRef} was called with; undefined for any other ref. Synchronous.
+ *
+ * @throws nothing.
+ */
 export function parsePackageRef(
   ref: string,
 ): { name: string; version: string; architecture: string } | undefined {
+  checkString(ref, 'ref');
   // Escapes are upper case with two digits, so the last other underscore parts the two.
   const match =
     /^apt-ostree\/pkg\/([^/]+)\/((?:[^/_]|_[0-9A-F]{2})*)_((?:[^/_]|_[0-9A-F]{2})*)$/.exec(ref);
@@ -104,13 +130,17 @@ function unescapeRef(text: string): string {
  */
 export async function importDebs(
   repo: Repo,
-  debs: readonly DebFile[],
-  options: ImportOptions = {},
+  debs: readonly DebToImport[],
+  options: DebImportOptions = {},
 ): Promise<ImportedDeb[]> {
+  checkOptions(options);
+  Repo.native(repo);
+  checkArray(debs, 'debs');
   const { signal, onProgress, parallel = availableParallelism() } = options;
   if (!Number.isInteger(parallel)) throw invalidArgType('options.parallel', 'an integer', parallel);
   if (parallel < 1) throw invalidArgValue('options.parallel', 'must be at least 1');
-  const wanted = debs.map((deb, index) => checkDeb(deb, `debs[${index}]`));
+  if (onProgress !== undefined) checkFunction(onProgress, 'options.onProgress');
+  const wanted = Array.from(debs, (deb, index) => checkDeb(deb, `debs[${index}]`));
   const results = new Array<ImportedDeb>(wanted.length);
   let done = 0;
   const finished = (index: number, result: ImportedDeb) => {
@@ -157,6 +187,8 @@ export async function importDebs(
     },
     { signal },
   );
+  // Only now does the repository have them for good.
+  await Promise.all(results.map((result) => writeVoucher(repo, result)));
   return results;
 }
 
@@ -168,31 +200,80 @@ export interface PackageIdentity {
   sha256?: string;
 }
 
-/** For each package its import, or undefined where the repository lacks one with this SHA-256. */
+/**
+ * For each package its import, or undefined where the repository lacks one with this SHA-256 that
+ * it made itself or has been told to trust ({@link adoptPackages}).
+ */
 export async function findImported(
   repo: Repo,
   packages: readonly PackageIdentity[],
   options: JobOptions = {},
 ): Promise<(ImportedDeb | undefined)[]> {
-  const refs = await repo.listRefs({ prefix: 'apt-ostree/pkg', ...options });
-  const found: (ImportedDeb | undefined)[] = [];
-  for (const { name, version, architecture, sha256 } of packages) {
+  const refs = await repo.listRefs({ prefix: kPackageRefs, ...options });
+  const find = async ({ name, version, architecture, sha256 }: PackageIdentity) => {
     const ref = packageRef(name, version, architecture);
     const commit = refs[ref];
-    const known =
-      sha256 !== undefined && commit !== undefined
-        ? fromCommit(ref, await repo.loadCommit(commit, options))
-        : undefined;
-    found.push(known?.sha256 === sha256 ? known : undefined);
+    if (sha256 === undefined || commit === undefined) return undefined;
+    if ((await readVoucher(repo, sha256)) !== commit) return undefined;
+    const known = fromCommit(ref, await repo.loadCommit(commit, options));
+    return known?.sha256 === sha256 ? known : undefined;
+  };
+  const found: (ImportedDeb | undefined)[] = [];
+  // Node warns of a leak where a signal has more listeners than ten.
+  for (let index = 0; index < packages.length; index += kAtOnce) {
+    found.push(...(await Promise.all(packages.slice(index, index + kAtOnce).map(find))));
   }
   return found;
+}
+
+export interface AdoptOptions extends JobOptions {
+  /** Take the packages that were pulled from this remote. Default: those of local refs. */
+  remote?: string;
+}
+
+/**
+ * Trusts packages that came by a pull. A commit only claims to be made of the .deb with a certain
+ * SHA-256, so pulled packages are not used until somebody vouches for where they come from: this
+ * does, for all that the repository has at `apt-ostree/pkg/`.
+ *
+ * @returns the packages that are trusted now
+ * @throws `ENOENT` where a commit is missing; `ERR_CLOSED`.
+ */
+export async function adoptPackages(
+  repo: Repo,
+  options: AdoptOptions = {},
+): Promise<ImportedDeb[]> {
+  checkOptions(options);
+  Repo.native(repo);
+  const { signal, remote } = options;
+  if (remote !== undefined) checkString(remote, 'options.remote');
+  const before = remote === undefined ? '' : `${remote}:`;
+  const refs = await repo.listRefs({ prefix: before + kPackageRefs, signal });
+  const adopted: ImportedDeb[] = [];
+  for (const [refspec, commit] of Object.entries(refs)) {
+    const ref = refspec.slice(before.length);
+    const known = refspec.startsWith(before)
+      ? fromCommit(ref, await repo.loadCommit(commit, { signal }))
+      : undefined;
+    if (known) adopted.push(known);
+  }
+  if (remote !== undefined) {
+    await repo.transaction(
+      async (transaction) => {
+        for (const { ref, commit } of adopted) await transaction.setRef(ref, commit);
+      },
+      { signal },
+    );
+  }
+  await Promise.all(adopted.map((known) => writeVoucher(repo, known)));
+  return adopted;
 }
 
 interface CheckedDeb extends PackageIdentity {
   path: string;
 }
 
-function checkDeb(deb: DebFile, name: string): CheckedDeb {
+function checkDeb(deb: DebToImport, name: string): CheckedDeb {
   if (typeof deb !== 'object' || deb === null) throw invalidArgType(name, 'of type object', deb);
   const { sha256, version, architecture } = deb;
   if (sha256 !== undefined) checkChecksum(sha256, `${name}.sha256`);
@@ -229,18 +310,27 @@ async function largestFirst(indexes: number[], debs: readonly CheckedDeb[]): Pro
   return sized.sort((a, b) => b.size - a.size).map(({ index }) => index);
 }
 
-/** The metadata that an import wrote; undefined for another format or a commit without its tree. */
+/**
+ * The metadata that an import wrote; undefined for another format, a commit without its tree, or
+ * one at the ref of another package.
+ */
 function fromCommit(ref: string, commit: Commit): ImportedDeb | undefined {
   const { metadata, partial } = commit;
   if (partial || metadata['apt-ostree.format'] !== kFormat) return undefined;
   const value = <T>(key: string) => metadata[`apt-ostree.${key}`] as T;
   const number = (key: string) => Number(value<bigint>(key));
+  const identity = {
+    package: value<string>('package'),
+    version: value<string>('version'),
+    architecture: value<string>('architecture'),
+  };
+  if (packageRef(identity.package, identity.version, identity.architecture) !== ref) {
+    return undefined;
+  }
   return {
     commit: commit.checksum,
     ref,
-    package: value('package'),
-    version: value('version'),
-    architecture: value('architecture'),
+    ...identity,
     sha256: value('sha256'),
     size: number('size'),
     installedSize: number('installed-size'),

@@ -18,6 +18,11 @@ export interface FilledLayer {
   copied: number;
   /** Bytes of content behind the stubs. */
   bytes: number;
+  /**
+   * Stubs that a script read in the meantime, relative to the layer, at most 16: it has not seen
+   * the package's content.
+   */
+  read: string[];
 }
 
 /**

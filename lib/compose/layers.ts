@@ -7,10 +7,11 @@
 import { lstat, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ComposeError } from '../errors.js';
+import type { Answers } from './answers.js';
 import { makeDirectory } from './files.js';
 import type { LayerLinks } from './layer.js';
 import { type EffectiveLimits, effectiveLimits, type SandboxLimits } from './limits.js';
-import type { SandboxRun } from './sandbox.js';
+import type { SupervisedRun } from './supervise.js';
 import type { Workspace } from './workspace.js';
 
 interface MergedLayer {
@@ -19,7 +20,12 @@ interface MergedLayer {
   links?: LayerLinks;
 }
 
-export type LayerRun = Pick<SandboxRun, 'directory' | 'lower' | 'upper' | 'limits'>;
+export type LayerRun = Pick<SupervisedRun, 'directory' | 'lower' | 'upper' | 'limits' | 'answered'>;
+
+export interface LayerStackOptions {
+  limits?: SandboxLimits;
+  answers?: Answers;
+}
 
 export class LayerStack {
   readonly #workspace: Workspace;
@@ -27,15 +33,17 @@ export class LayerStack {
   readonly #merged: MergedLayer[] = [];
   readonly #below: readonly string[];
   readonly #limits: EffectiveLimits;
+  readonly #answered: ReadonlySet<string>;
 
   /**
    * @param below directories under all layers that are not merged into the tree: the checkout of
    *   the base and scaffolding; topmost first
    */
-  constructor(workspace: Workspace, below: readonly string[], limits?: SandboxLimits) {
+  constructor(workspace: Workspace, below: readonly string[], options: LayerStackOptions = {}) {
     this.#workspace = workspace;
     this.#below = below;
-    this.#limits = effectiveLimits(limits);
+    this.#limits = effectiveLimits(options.limits);
+    this.#answered = new Set(Object.values(options.answers ?? {}).flatMap(Object.keys));
   }
 
   /** What has to be merged into the tree, lowest first. */
@@ -58,7 +66,8 @@ export class LayerStack {
     const directory = await this.#workspace.directory(label);
     const upper = path.join(directory, 'layer');
     await makeDirectory(upper);
-    return { directory, lower: this.directories, upper, limits: this.#limits };
+    const { directories: lower } = this;
+    return { directory, lower, upper, limits: this.#limits, answered: this.#answered };
   }
 
   /**

@@ -28,11 +28,11 @@ export type EffectiveLimits = Required<Pick<SandboxLimits, 'processes' | 'second
   SandboxLimits;
 
 /** @throws TypeError for what is not a positive number. */
-export function effectiveLimits(limits: SandboxLimits = {}): EffectiveLimits {
+export function effectiveLimits(limits?: SandboxLimits | null): EffectiveLimits {
   const result = { ...kDefaults };
   for (const name of ['processes', 'memory', 'seconds'] as const) {
-    const value = limits[name];
-    if (value === undefined) continue;
+    const value = limits?.[name];
+    if (value === undefined || value === null) continue;
     if (!Number.isFinite(value) || value <= 0) {
       throw invalidArgValue(`options.limits.${name}`, 'must be a positive number');
     }
@@ -79,7 +79,7 @@ export class LimitGuard {
   static async create(limits: EffectiveLimits): Promise<LimitGuard> {
     const guard = new LimitGuard(limits);
     for (const name of ['processes', 'memory'] as const) {
-      const value = limits[name];
+      const value = limits?.[name];
       if (value === undefined) continue;
       const group = await makeGroup(name, name === 'processes' ? value + kOwnProcesses : value);
       if (group) guard.#groups.set(name, group);

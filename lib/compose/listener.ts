@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { ComposeListener } from './events.js';
 
 /**
@@ -14,6 +15,8 @@ export class GuardedListener {
 
   constructor(listener: ComposeListener | undefined, signal: AbortSignal | undefined) {
     this.signal = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
+    // As many jobs listen at a time as there are packages.
+    setMaxListeners(0, this.signal);
     this.onEvent =
       listener &&
       ((event) => {

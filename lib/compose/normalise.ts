@@ -81,10 +81,12 @@ export function tmpfiles(entries: readonly TreeEntry[], opt: readonly string[]):
     if (entry.type === 'directory') {
       const mode = (entry.mode & 0o7777).toString(8).padStart(4, '0');
       lines.push(`d ${target} ${mode} ${entry.uid} ${entry.gid} - -`);
-    } else if (entry.type === 'symlink') {
+    } else if (entry.type === 'symlink' && !entry.target?.includes('\n')) {
       lines.push(`L ${target} - - - - ${(entry.target ?? '').replaceAll('%', '%%')}`);
     } else {
-      lines.push(`C ${target} - - - - ${kFactoryVar}${inside.replaceAll('%', '%%')}`);
+      // Without an argument: from the same place below /usr/share/factory. An argument reaches to
+      // the end of the line and knows no escapes.
+      lines.push(`C ${target}`);
     }
   }
   return {
@@ -97,8 +99,12 @@ export function tmpfiles(entries: readonly TreeEntry[], opt: readonly string[]):
   };
 }
 
-/** Specifiers start with %, fields end at white space (tmpfiles.d(5)). */
+/** Specifiers start with %, fields end at white space, lines at a newline (tmpfiles.d(5)). */
 function quote(file: string): string {
-  const escaped = file.replaceAll('%', '%%').replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+  const escaped = file
+    .replaceAll('%', '%%')
+    .replaceAll('\\', '\\\\')
+    .replaceAll('"', '\\"')
+    .replaceAll('\n', '\\n');
   return /\s|"|\\/.test(escaped) ? `"${escaped}"` : escaped;
 }

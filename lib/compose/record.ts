@@ -1,6 +1,7 @@
 /** What a composition did, kept with its result: script calls, the time of each package, the log. */
 
-import type { ComposeEvent, ComposeListener } from './events.js';
+import type { ComposeEvent, ComposeListener, FallbackEvent } from './events.js';
+import type { Question } from './questions.js';
 import { BoundedText, type ScriptEvent } from './scripts.js';
 
 /** Where the time of one package went, in wall-clock seconds. */
@@ -22,6 +23,10 @@ export interface ComposeRecord {
   scripts: ScriptEvent[];
   /** One line for each package that dpkg worked on, the slowest first. */
   packages: PackageTime[];
+  /** Questions that scripts wanted answered, each once. */
+  questions: Question[];
+  /** Steps that were done again with `engine: 'reference'`. */
+  fallbacks: FallbackEvent[];
   /** What dpkg and the scripts printed; the middle is left out where it was more than 2 MiB. */
   log: string;
 }
@@ -35,7 +40,9 @@ export class Recorder {
   readonly #next: ComposeListener | undefined;
   readonly #now: () => number;
   readonly #scripts: ScriptEvent[] = [];
+  readonly #questions = new Map<string, Question>();
   readonly #packages = new Map<string, PackageTime>();
+  readonly #fallbacks: FallbackEvent[] = [];
   readonly #log = new BoundedText(kLogHalf);
   #current: { time: PackageTime; kind: Kind; begin: number } | undefined;
 
@@ -73,6 +80,14 @@ export class Recorder {
         this.#time(event.package).scripts += event.seconds;
         break;
       }
+      case 'question': {
+        const { type: _, ...question } = event;
+        this.#questions.set(`${question.package} ${question.question}`, question);
+        break;
+      }
+      case 'fallback':
+        this.#fallbacks.push(event);
+        break;
       case 'output':
         this.#log.add(event.line);
         break;
@@ -85,6 +100,8 @@ export class Recorder {
     return {
       scripts: this.#scripts,
       packages: [...this.#packages.values()].sort((a, b) => b.total - a.total),
+      questions: [...this.#questions.values()],
+      fallbacks: this.#fallbacks,
       log: this.#log.toString(),
     };
   }

@@ -3,8 +3,10 @@
 import { setTimeout } from 'node:timers/promises';
 import type { AptCache } from '../apt/cache.js';
 import { AptContext } from '../apt/context.js';
-import { type AptSource, formatSources } from '../apt/sources.js';
+import { type AptCredentials, type PortableOptions, portableSources } from '../apt/portable.js';
+import { type AptSource, parseSources } from '../apt/sources.js';
 import { binding } from '../binding.js';
+import type { PathLike } from '../checks.js';
 import { AbortError } from '../errors.js';
 import type { JobOptions } from '../job.js';
 import type { ComposeListener } from './events.js';
@@ -20,6 +22,8 @@ export interface PackageSources {
   foreignArchitectures?: readonly string[];
   /** Pins, as apt_preferences(5). */
   preferences?: string;
+  /** Logins for sources. They are never written into a tree, nor are those in URIs. */
+  auth?: readonly AptCredentials[];
   /** More options for libapt-pkg, as apt.conf(5) names them. */
   aptConfig?: Readonly<Record<string, string>>;
 }
@@ -50,14 +54,20 @@ export class Resolver {
     return this.#sources.architecture ?? binding().versions.architecture;
   }
 
+  /** As they were given. */
+  get sources(): PackageSources['sources'] {
+    return this.#sources.sources;
+  }
+
   get foreignArchitectures(): readonly string[] {
     return this.#sources.foreignArchitectures ?? [];
   }
 
-  /** The sources as a deb822 file for the tree. */
-  get sourcesText(): string {
-    const { sources } = this.#sources;
-    return typeof sources === 'string' ? sources : formatSources(sources);
+  /** The sources as a deb822 file for a tree, without passwords and paths of this machine. */
+  async sourcesFor(readTarget: NonNullable<PortableOptions['readTarget']>): Promise<string> {
+    const { sources, keyrings } = this.#sources;
+    const parsed = typeof sources === 'string' ? parseSources(sources) : sources;
+    return portableSources(parsed, { keyrings, readTarget });
   }
 
   async update(options: JobOptions & { onEvent?: ComposeListener }): Promise<void> {
@@ -72,9 +82,12 @@ export class Resolver {
   }
 
   /** The cache over the lists and `database`, good until `release` or the next call. */
-  async open(database: Database, { signal }: JobOptions): Promise<AptCache> {
+  async open(
+    database: Database,
+    { signal, debs }: JobOptions & { debs?: readonly PathLike[] },
+  ): Promise<AptCache> {
     const context = await this.#use(database, signal);
-    this.#cache = await context.open({ signal });
+    this.#cache = await context.open({ signal, debs });
     return this.#cache;
   }
 
@@ -88,7 +101,7 @@ export class Resolver {
 
   async #use(database: Database, signal: AbortSignal | undefined): Promise<AptContext> {
     this.release();
-    const { sources, keyrings, preferences, aptConfig } = this.#sources;
+    const { sources, keyrings, preferences, auth, aptConfig } = this.#sources;
     for (;;) {
       try {
         this.#context = await AptContext.create({
@@ -100,6 +113,7 @@ export class Resolver {
           sources,
           keyrings,
           preferences,
+          auth,
           config: aptConfig,
           signal,
         });

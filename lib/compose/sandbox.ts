@@ -6,8 +6,8 @@
  * mounted whatever happens to the child or to this process.
  */
 
-import { accessSync, closeSync, constants, writeSync } from 'node:fs';
-import { mkdir, open, readFile, symlink } from 'node:fs/promises';
+import { accessSync, closeSync, constants, openSync, writeSync } from 'node:fs';
+import { mkdir, readFile, symlink } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import path from 'node:path';
 import { binding } from '../binding.js';
@@ -181,39 +181,47 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
   let commandRan = false;
   let child: Child | undefined;
   const guard = await LimitGuard.create(limits);
-  const output = pipe((line) => {
-    tail.push(line);
-    if (tail.length > kTailLines) tail.shift();
-    run.onOutput?.(line);
-  });
-  const status = pipe((line) => run.onStatus?.(line));
-  const started = pipe((line) => {
-    const pid = /"child-pid": *(\d+)/.exec(line)?.[1];
-    if (pid !== undefined) {
-      child = new Child(Number(pid));
-      guard.child = Number(pid);
-    }
-    // bubblewrap reports an exit code only for a command that it could start.
-    commandRan ||= line.includes('"exit-code"');
-  });
-  const times = pipe((line) => {
-    usedCpuSeconds += parseTimes(line);
-  });
-  const pipes = [output, status, started, times];
-  const nothing = await open('/dev/null');
-  const filter = filterPipe();
-  const descriptors = [nothing.fd, output.fd, ...[output, status, started, times].map((p) => p.fd)];
+  const pipes: Pipe[] = [];
+  let nothing: number | undefined;
+  let filter: number | undefined;
   const abort = new AbortController();
   const forward = () => abort.abort(run.signal?.reason);
-  if (run.signal?.aborted) forward();
-  run.signal?.addEventListener('abort', forward, { once: true });
   let exceeded: LimitName | undefined;
-  guard.start((name) => {
-    exceeded = name;
-    abort.abort();
-  });
   let exitCode = 0;
   try {
+    const lines = (onLine: (line: string) => void): number => {
+      const made = pipe(onLine);
+      pipes.push(made);
+      return made.fd;
+    };
+    const output = lines((line) => {
+      tail.push(line);
+      if (tail.length > kTailLines) tail.shift();
+      run.onOutput?.(line);
+    });
+    const status = lines((line) => run.onStatus?.(line));
+    const started = lines((line) => {
+      const pid = /"child-pid": *(\d+)/.exec(line)?.[1];
+      if (pid !== undefined) {
+        child = new Child(Number(pid));
+        guard.child = Number(pid);
+      }
+      // bubblewrap reports an exit code only for a command that it could start.
+      commandRan ||= line.includes('"exit-code"');
+    });
+    const times = lines((line) => {
+      usedCpuSeconds += parseTimes(line);
+    });
+    const input = openSync('/dev/null', 'r');
+    nothing = input;
+    const calls = filterPipe();
+    filter = calls;
+    if (run.signal?.aborted) forward();
+    run.signal?.addEventListener('abort', forward, { once: true });
+    guard.start((name) => {
+      exceeded = name;
+      abort.abort();
+    });
     // Killed on abort; bubblewrap dies with its parent and its process namespace dies with it.
     const job = runJob(
       'compose',
@@ -222,7 +230,7 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
           'setpriv',
           command(run, lower, guard.joinFiles),
           [`PATH=${kHostPath}`],
-          [...descriptors, filter],
+          [input, output, output, status, started, times, calls],
         ),
       { signal: abort.signal },
     );
@@ -234,8 +242,8 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
   } finally {
     run.signal?.removeEventListener('abort', forward);
     for (const { close } of pipes) close();
-    closeSync(filter);
-    await nothing.close();
+    if (nothing !== undefined) closeSync(nothing);
+    if (filter !== undefined) binding().closeDescriptor(filter);
     await Promise.all(pipes.map(({ ended }) => ended));
     await child?.gone();
     await guard.end();
@@ -294,7 +302,7 @@ function filterPipe(): number {
     // Far below what a pipe holds.
     writeSync(write, binding().syscallFilter());
   } finally {
-    closeSync(write);
+    binding().closeDescriptor(write);
   }
   return read;
 }
@@ -375,12 +383,16 @@ function command(run: SandboxRun, lower: string, joinFiles: readonly string[]): 
   ];
 }
 
-/** The write end of a pipe whose lines go to `onLine`; `ended` when the last writer is gone. */
-function pipe(onLine: (line: string) => void): {
+interface Pipe {
+  /** The write end. */
   fd: number;
   close: () => void;
+  /** When the last writer is gone. */
   ended: Promise<void>;
-} {
+}
+
+/** A pipe whose lines go to `onLine`. */
+function pipe(onLine: (line: string) => void): Pipe {
   const { read, write } = binding().createPipe();
   const socket = new Socket({ fd: read, readable: true, writable: false });
   const lines = new LineSplitter(onLine);
@@ -396,7 +408,7 @@ function pipe(onLine: (line: string) => void): {
   });
   let open = true;
   const close = () => {
-    if (open) closeSync(write);
+    if (open) binding().closeDescriptor(write);
     open = false;
   };
   return { fd: write, close, ended };

@@ -7,6 +7,8 @@
  * dpkg are bracketed by the same lines (`bracketScript`).
  */
 
+import { isDebconfLog, type Question, questionIn } from './questions.js';
+
 /** One call of a maintainer script, or of the tool that makes an initramfs. */
 export interface ScriptCall {
   package: string;
@@ -37,7 +39,7 @@ const kBegin = /^D000002: fork\/exec (\S+) \((.*)\)$/;
 const kEnd = 'D020000: post_script_tasks - ensure_diversions';
 const kDebugLine = /^D0[0-7]{5}: /;
 /** One of dpkg's behind output without a newline at its end. */
-const kDebugBehind = /(?<=.)D0(?:00002|20000): (?:fork\/exec \/|post_)/;
+const kDebugBehind = /(?<=.)(?:D0(?:00002|20000): (?:fork\/exec \/|post_)|debconf \(developer\): )/;
 const kUnpacking = /^Preparing to unpack \S*?(\d+)\.deb \.\.\.$/;
 const kFailed =
   /script subprocess (?:returned error exit status (\d+)|was killed by signal \((.*?)\))/;
@@ -99,7 +101,8 @@ export interface ScriptTrackerOptions {
   /** Which package is in `<index>.deb`, when unpacking. */
   archives?: readonly string[];
   onScript?: (event: ScriptStartEvent | ScriptEvent) => void;
-  /** Every line but dpkg's debugging. */
+  onQuestion?: (question: Omit<Question, 'answered'>) => void;
+  /** Every line but dpkg's debugging and debconf's log. */
   onOutput?: (line: string) => void;
   /** Milliseconds; for tests. */
   now?: () => number;
@@ -142,6 +145,12 @@ export class ScriptTracker {
     }
     if (kDebugLine.test(text)) {
       this.#debug(text);
+      return;
+    }
+    if (isDebconfLog(text)) {
+      const question = questionIn(text);
+      const name = (this.running ?? this.last)?.package ?? '';
+      if (question) this.#options.onQuestion?.({ package: name, ...question });
       return;
     }
     const index = kUnpacking.exec(text)?.[1];

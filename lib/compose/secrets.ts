@@ -16,6 +16,8 @@ interface SecretRule {
   matches: RegExp;
   /** Links in these directories that lead to what is removed go too. */
   linksIn?: string;
+  /** The file that takes its place, and asks its owner for a new one. */
+  instead?: { content: string; mode: number };
   /** Makes it again; absent where its owner does so by itself. */
   again?: {
     /** The program; without it there is nothing to make. */
@@ -89,6 +91,13 @@ const kRules: readonly SecretRule[] = [
     directory: '/var/lib/NetworkManager',
     matches: /^secret_key$/,
   },
+  {
+    name: 'iscsi-initiator',
+    reason: 'storage servers know a machine by this name; open-iscsi makes one when it starts',
+    directory: '/etc/iscsi',
+    matches: /^initiatorname\.iscsi$/,
+    instead: { content: 'GenerateName=yes\n', mode: 0o600 },
+  },
 ];
 
 const kUnits = '/usr/lib/systemd/system';
@@ -104,7 +113,7 @@ export async function removeSecrets(list: ListDirectory): Promise<TreeEdit[]> {
     const found = entries.filter((entry) => rule.matches.test(path.basename(entry.path)));
     if (found.length === 0) continue;
     const names = new Set(found.map((entry) => path.basename(entry.path)));
-    edits.push(...found.map((entry): TreeEdit => ({ op: 'remove', path: entry.path })));
+    edits.push(...found.map((entry) => withoutSecret(rule, entry.path)));
     for (const entry of rule.linksIn === undefined ? [] : await list(rule.linksIn)) {
       const leads = entry.type === 'symlink' && names.has(path.basename(entry.target ?? ''));
       if (leads && !names.has(path.basename(entry.path))) {
@@ -114,6 +123,11 @@ export async function removeSecrets(list: ListDirectory): Promise<TreeEdit[]> {
     edits.push(...(await makeAgain(rule, list)));
   }
   return edits;
+}
+
+function withoutSecret({ instead }: SecretRule, file: string): TreeEdit {
+  if (!instead) return { op: 'remove', path: file };
+  return { op: 'file', path: file, ...instead, uid: 0, gid: 0 };
 }
 
 async function makeAgain(rule: SecretRule, list: ListDirectory): Promise<TreeEdit[]> {

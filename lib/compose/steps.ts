@@ -11,18 +11,24 @@ export type Step =
   | { kind: 'configure'; packages?: readonly string[] }
   | { kind: 'remove'; packages: readonly string[]; purge: boolean };
 
-export function planSteps(plan: AptPlan, nativeArchitecture: string): Step[] {
+/** @param exact as apt calls dpkg: no operation before or after another of a different kind */
+export function planSteps(plan: AptPlan, nativeArchitecture: string, exact = false): Step[] {
   // dpkg wants the architecture only where a name alone could mean two packages.
   const packageId = (entry: { name: string; architecture: string }) =>
     entry.architecture === nativeArchitecture || entry.architecture === 'all'
       ? entry.name
       : key(entry);
   const byName = new Map(plan.packages.map((entry) => [key(entry), entry]));
-  const names = new Set(plan.packages.map((entry) => entry.name));
   const steps: Step[] = [];
-  const configured = new Set<string>();
+  /** Of what is unpacked, by name: a Pre-Depends does not say of which architecture. */
+  const waiting = new Map<string, Set<string>>();
+  for (const entry of plan.packages) {
+    if (entry.action === 'remove' || entry.action === 'purge') continue;
+    const keys = waiting.get(entry.name) ?? new Set();
+    waiting.set(entry.name, keys.add(key(entry)));
+  }
   let unpack: AptPlanPackage[] = [];
-  let configure: { name: string; id: string }[] = [];
+  let configure: { name: string; key: string; id: string }[] = [];
 
   const flushUnpack = () => {
     if (unpack.length > 0) steps.push({ kind: 'unpack', packages: unpack });
@@ -31,7 +37,7 @@ export function planSteps(plan: AptPlan, nativeArchitecture: string): Step[] {
   const flushConfigure = () => {
     if (configure.length > 0) {
       steps.push({ kind: 'configure', packages: configure.map(({ id }) => id) });
-      for (const { name } of configure) configured.add(name);
+      for (const { name, key: done } of configure) waiting.get(name)?.delete(done);
     }
     configure = [];
   };
@@ -41,14 +47,14 @@ export function planSteps(plan: AptPlan, nativeArchitecture: string): Step[] {
     if (action === 'unpack') {
       const entry = byName.get(key(operation));
       if (!entry) throw new TypeError(`The plan unpacks ${name}, which it does not list`);
-      const waits = entry.preDepends.some((needed) => names.has(needed) && !configured.has(needed));
-      if (waits) {
+      const waits = entry.preDepends.some((needed) => (waiting.get(needed)?.size ?? 0) > 0);
+      if (waits || (exact && configure.length > 0)) {
         flushUnpack();
         flushConfigure();
       }
       unpack.push(entry);
     } else if (action === 'configure') {
-      configure.push({ name, id: packageId(operation) });
+      configure.push({ name, key: key(operation), id: packageId(operation) });
     } else {
       flushUnpack();
       flushConfigure();

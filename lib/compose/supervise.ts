@@ -2,12 +2,15 @@
 
 import type { ComposeListener } from './events.js';
 import { effectiveLimits } from './limits.js';
+import { kDebconfLog } from './questions.js';
 import { limitError, runInSandbox, type SandboxResult, type SandboxRun } from './sandbox.js';
 import { type ScriptCall, ScriptTracker } from './scripts.js';
 
 export interface SupervisedRun extends Omit<SandboxRun, 'onOutput'> {
   /** Which package is in `<index>.deb`, when unpacking. */
   archives?: readonly string[];
+  /** Questions of debconf that have been given an answer. */
+  answered?: ReadonlySet<string>;
   onEvent?: ComposeListener;
 }
 
@@ -22,7 +25,7 @@ export interface SupervisedResult extends SandboxResult {
  * @throws `ERR_SANDBOX_LIMIT` with `package`, `script` and `limit`; as `runInSandbox`.
  */
 export async function runScripts(run: SupervisedRun): Promise<SupervisedResult> {
-  const { archives, onEvent, signal, ...sandbox } = run;
+  const { archives, answered, onEvent, signal, ...sandbox } = run;
   const limits = run.limits ?? effectiveLimits();
   const abort = new AbortController();
   const forward = () => abort.abort(signal?.reason);
@@ -44,6 +47,10 @@ export async function runScripts(run: SupervisedRun): Promise<SupervisedResult> 
       }
       onEvent?.(event);
     },
+    onQuestion: (question) => {
+      const known = answered?.has(question.question) ?? false;
+      onEvent?.({ type: 'question', ...question, answered: known });
+    },
     onOutput: (line) => {
       tail.push(line);
       if (tail.length > kTailLines) tail.shift();
@@ -53,6 +60,7 @@ export async function runScripts(run: SupervisedRun): Promise<SupervisedResult> 
   try {
     const result = await runInSandbox({
       ...sandbox,
+      environment: { ...kDebconfLog, ...sandbox.environment },
       limits,
       signal: abort.signal,
       onOutput: (line) => tracker.line(line),

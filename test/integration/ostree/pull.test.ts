@@ -147,11 +147,10 @@ describe('Repo.pull', () => {
 describe('faults', () => {
   test('a request that fails now and then is tried again', async () => {
     await using repo = await target();
-    server.faults = [{ match: /\.filez$/, status: 500 }];
-    setTimeout(() => {
-      server.faults = [];
-    }, 150);
-    await repo.pull('origin', { refs: ['os'], networkRetries: 200 });
+    const fault = { match: /\.filez$/, status: 500, times: 20 };
+    server.faults = [fault];
+    await repo.pull('origin', { refs: ['os'], networkRetries: 25 });
+    expect(fault.times).toBe(0);
     expect(await repo.fsck()).toMatchObject({ errors: [], partialCommits: 0 });
   });
 

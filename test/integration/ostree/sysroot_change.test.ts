@@ -1,5 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises';
-import { type Deployment, Sysroot, sysrootFeatures } from 'apt-ostree/ostree';
+import { type Deployment, ostreeFeatures, Sysroot } from 'apt-ostree/ostree';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { bootableEdits, commitEdits, ostree } from '../../support/ostree.js';
 import { temporaryDirectory } from '../../support/temp.js';
@@ -105,6 +105,16 @@ test('questions, clean-up and changes seen by another handle', async () => {
   expect((await sysroot.queryDeployments('debian')).merge?.id).toBe(second.id);
   await sysroot.prepareCleanup();
   expect(await sysroot.pruneRepo({ dryRun: true })).toMatchObject({ pruned: 0 });
+  await using repo = await sysroot.repo();
+  const lost = await commitEdits(repo, 'lost', [{ op: 'file', path: '/lost', content: 'x' }]);
+  await repo.deltas.generate(lost);
+  await repo.setRef('lost', null);
+  // What it would do, and nothing done: static deltas stay too.
+  const would = await sysroot.pruneRepo({ dryRun: true });
+  expect(would.pruned).toBeGreaterThan(2);
+  expect(await repo.deltas.list()).toEqual([{ to: lost }]);
+  expect(await sysroot.pruneRepo()).toEqual(would);
+  expect(await repo.deltas.list()).toEqual([]);
   expect(sysroot.staged).toBeUndefined();
 });
 
@@ -119,7 +129,9 @@ test('what needs the running system or a newer library is refused', async () => 
     sysroot.deploy({ stateroot: 'debian', rev: 'debian', stage: true }),
   ).rejects.toMatchObject(state);
   await expect(sysroot.changeFinalization(first.id)).rejects.toMatchObject({
-    code: sysrootFeatures().changeFinalization ? 'ERR_INVALID_STATE' : 'ERR_OSTREE_NOT_SUPPORTED',
+    code: ostreeFeatures().functions.ostree_sysroot_change_finalization
+      ? 'ERR_INVALID_STATE'
+      : 'ERR_OSTREE_NOT_SUPPORTED',
   });
   await expect(sysroot.configDiff('no')).rejects.toMatchObject({ code: 'ENOENT' });
 });

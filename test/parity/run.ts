@@ -16,13 +16,13 @@ const { values } = parseArgs({
   },
 });
 await using directory = await temporaryDirectory('parity');
-const { compared, refused, differences } = await compareWithAptGet(
+const { compared, refused, changes, ordered, differences } = await compareWithAptGet(
   directory.path,
   Number(values.count),
   Number(values.seed),
   (line) => process.stdout.write(`${line}\n`),
 );
 process.stdout.write(
-  `${compared} requests, ${refused} refused by both, ${differences.length} differ\n`,
+  `${compared} requests (${ordered} with their order, ${changes} changes), ${refused} refused by both, ${differences.length} differ\n`,
 );
 process.exitCode = differences.length === 0 ? 0 : 1;

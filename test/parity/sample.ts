@@ -1,8 +1,16 @@
 /** Plans for random requests on the real archive, compared with apt-get's own answers. */
 
 import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { type AptCache, AptContext, hostRelease, readSources, sourcesForRelease } from 'apt-ostree';
+import {
+  type AptCache,
+  AptContext,
+  hostRelease,
+  readSources,
+  type SolveRequest,
+  sourcesForRelease,
+} from 'apt-ostree';
 import { simulate } from '../support/apt-get.js';
 import { randomNumbers } from '../support/apt-universe.js';
 
@@ -16,15 +24,24 @@ export interface ParityResult {
   compared: number;
   /** How many of them apt-get refused, and so did we. */
   refused: number;
+  /** Packages that changed in all plans together. */
+  changes: number;
+  /** Plans whose order was compared too. */
+  ordered: number;
   differences: Difference[];
 }
 
 interface System {
   name: string;
   status?: string;
+  extendedStates?: string;
+  architectures: readonly string[];
 }
 
 const kNothing = '(nothing)';
+/** Of every so many requests one has its order compared too, if so few packages change. */
+const kOrderedEvery = 4;
+const kOrderedMost = 60;
 
 /** A status file of the packages that a minimal system consists of. */
 async function minimalStatus(context: AptContext, target: string): Promise<string> {
@@ -45,105 +62,212 @@ async function minimalStatus(context: AptContext, target: string): Promise<strin
   return target;
 }
 
-async function answer(
-  cache: AptCache,
-  request: { install: string[]; remove: string[]; recommends: boolean },
-): Promise<string> {
+interface Answer {
+  changes: string;
+  /** Empty where it is not known. */
+  steps: string[];
+}
+
+/** The native architecture goes without saying, as in what apt-get prints. */
+function displayName(name: string, architecture: string, native: string): string {
+  return architecture === native || architecture === 'all' ? name : `${name}:${architecture}`;
+}
+
+/** What apt-get leaves to `dpkg --configure --pending` comes last and in no order. */
+function sortedTail(steps: readonly string[]): string[] {
+  const tail = steps.findLastIndex((step) => !step.startsWith('configure ')) + 1;
+  return [...steps.slice(0, tail), ...steps.slice(tail).sort()];
+}
+
+async function ourAnswer(cache: AptCache, request: SolveRequest, native: string): Promise<Answer> {
   try {
     // `apt-get -s` refuses none of these.
     const allowed = { allowRemoveEssential: true, allowDowngrade: true, allowChangeHeld: true };
-    const { packages } = await cache.solve({ ...request, ...allowed });
-    const changes = packages.map(({ name, version, action }) =>
-      action === 'remove' || action === 'purge' ? `-${name}` : `${name}=${version}`,
+    const { packages, operations } = await cache.solve({ ...request, ...allowed });
+    const changes = packages.map(({ name, architecture, version, action }) => {
+      const shown = displayName(name, architecture, native);
+      return action === 'remove' || action === 'purge' ? `-${shown}` : `+${shown}=${version}`;
+    });
+    const steps = operations.map(
+      ({ action, name, architecture }) => `${action} ${displayName(name, architecture, native)}`,
     );
-    return changes.sort().join(' ') || kNothing;
+    return { changes: changes.sort().join(' ') || kNothing, steps: sortedTail(steps) };
   } catch (error) {
     const { code } = error as { code?: string };
-    if (code?.startsWith('ERR_APT_')) return 'error';
+    if (code?.startsWith('ERR_APT_')) return { changes: 'error', steps: [] };
     throw error;
   }
 }
 
-async function expectedAnswer(
+async function aptGetAnswer(
   directory: string,
-  status: string | undefined,
-  request: { install: string[]; remove: string[]; recommends: boolean },
-): Promise<string> {
+  system: System,
+  request: SolveRequest,
+  patience: number,
+): Promise<Answer> {
+  const verbs = { none: 'install', upgrade: 'upgrade', full: 'dist-upgrade' };
   // Only ever `-s`: with --assume-no apt-get does not ask where nothing but the named packages
   // changes, and then really installs them, on this machine.
   const result = await simulate(
     directory,
     [
       request.recommends ? '--install-recommends' : '--no-install-recommends',
-      'install',
-      ...request.install,
-      ...request.remove.map((name) => `${name}-`),
+      ...(request.autoremove ? ['-o', 'APT::Get::AutomaticRemove=true'] : []),
+      ...(request.reinstall ? ['--reinstall'] : []),
+      verbs[request.upgrade ?? 'none'],
+      ...(request.install ?? []),
+      ...(request.remove ?? []).map((name) => `${name}-`),
     ],
-    { status },
+    { ...system, patience },
   );
-  if (!result.ok) return 'error';
-  const changes = result.changes.map((one) => one.replace(/^\+/, ''));
-  return changes.sort().join(' ') || kNothing;
+  if (!result.ok) return { changes: 'error', steps: [] };
+  return { changes: result.changes.join(' ') || kNothing, steps: sortedTail(result.steps) };
 }
 
-/** Compares `count` requests, spread over three systems, with and without recommends. */
+/** Requests of every kind that apt-get has words for. */
+async function* randomRequests(
+  cache: AptCache,
+  system: System,
+  random: () => number,
+): AsyncGenerator<SolveRequest, never, void> {
+  const all: { name: string; candidate?: string }[] = [];
+  const present: string[] = [];
+  const [native] = system.architectures;
+  for await (const batch of cache.packages()) {
+    for (const { name: own, architecture, installed, candidate } of batch) {
+      const name = architecture === native ? own : `${own}:${architecture}`;
+      all.push({ name, ...(candidate && { candidate }) });
+      if (installed) present.push(name);
+    }
+  }
+  all.sort((a, b) => (a.name < b.name ? -1 : 1));
+  present.sort();
+  const suite = hostRelease() ?? 'stable';
+  const pick = <T>(from: readonly T[]) => from[Math.floor(random() * from.length)] as T;
+  const wish = () => {
+    const { name, candidate } = pick(all);
+    const kind = random();
+    if (kind < 0.1 && candidate) return `${name}=${candidate}`;
+    return kind < 0.15 ? `${name}/${suite}` : name;
+  };
+  for (;;) {
+    const kind = random();
+    const recommends = random() < 0.5;
+    const autoremove = random() < 0.1;
+    if (present.length > 0 && kind < 0.02) {
+      yield { upgrade: random() < 0.5 ? 'full' : 'upgrade', recommends, autoremove };
+      continue;
+    }
+    // Sets as well as single names.
+    const count = kind < 0.15 ? 4 + Math.floor(random() * 8) : 1 + Math.floor(random() * 3);
+    yield {
+      install: Array.from({ length: count }, wish),
+      remove: present.length > 0 && random() < 0.2 ? [pick(present)] : [],
+      reinstall: random() < 0.05,
+      recommends,
+      autoremove,
+    };
+  }
+}
+
+async function makeSystems(directory: string, native: string): Promise<System[]> {
+  const sources = sourcesForRelease(readSources(), hostRelease() ?? 'stable');
+  const both = [native, native === 'i386' ? 'amd64' : 'i386'];
+  {
+    // The lists of both architectures, once.
+    await using context = await AptContext.create({ directory, sources, architectures: both });
+    // A mirror in the middle of a change is one for both sides.
+    await context.update();
+  }
+  await using context = await AptContext.create({ directory, sources });
+  const minimal = await minimalStatus(context, path.join(directory, 'minimal'));
+  const full = path.join(directory, 'full');
+  const extendedStates = path.join(directory, 'full-states');
+  await cp('/var/lib/dpkg/status', full);
+  await cp('/var/lib/apt/extended_states', extendedStates).catch(() =>
+    writeFile(extendedStates, ''),
+  );
+  const alone = [native];
+  return [
+    { name: 'empty', architectures: alone },
+    { name: 'minimal', architectures: alone, status: minimal },
+    { name: 'full', architectures: alone, status: full, extendedStates },
+    { name: 'empty, two architectures', architectures: both },
+    { name: 'full, two architectures', architectures: both, status: full, extendedStates },
+  ];
+}
+
+/** Compares `count` requests, spread over several systems, with and without recommends. */
 export async function compareWithAptGet(
   directory: string,
   count: number,
   seed: number,
   report: (line: string) => void = () => {},
 ): Promise<ParityResult> {
-  const sources = sourcesForRelease(readSources(), hostRelease() ?? 'stable');
   const state = path.join(directory, 'state');
   await mkdir(state, { recursive: true });
-  let minimal: string;
-  {
-    await using context = await AptContext.create({ directory: state, sources });
-    await context.update({ strict: true });
-    minimal = await minimalStatus(context, path.join(directory, 'minimal'));
-  }
-  const full = path.join(directory, 'full');
-  await cp('/var/lib/dpkg/status', full);
-  const systems: System[] = [
-    { name: 'empty' },
-    { name: 'minimal', status: minimal },
-    { name: 'full', status: full },
-  ];
+  const sources = sourcesForRelease(readSources(), hostRelease() ?? 'stable');
+  const native = await nativeArchitecture(directory);
+  const systems = await makeSystems(state, native);
   const random = randomNumbers(seed);
-  const result: ParityResult = { compared: 0, refused: 0, differences: [] };
-  for (const [index, { name, status }] of systems.entries()) {
+  const result: ParityResult = {
+    compared: 0,
+    refused: 0,
+    changes: 0,
+    ordered: 0,
+    differences: [],
+  };
+  for (const [index, system] of systems.entries()) {
     await using context = await AptContext.create({
       directory: state,
       sources,
-      dpkgStatus: status,
+      dpkgStatus: system.status,
+      extendedStates: system.extendedStates,
+      architectures: system.architectures,
     });
     await using cache = await context.open();
-    const all: string[] = [];
-    const present: string[] = [];
-    for await (const batch of cache.packages()) {
-      all.push(...batch.map((one) => one.name));
-      present.push(...batch.filter((one) => one.installed).map((one) => one.name));
-    }
-    all.sort();
-    present.sort();
-    const pick = (from: readonly string[]) => from[Math.floor(random() * from.length)] as string;
-    const share = Math.floor((count + systems.length - 1 - index) / systems.length);
-    for (let i = 0; i < share; i++) {
-      const request = {
-        install: Array.from({ length: 1 + Math.floor(random() * 3) }, () => pick(all)),
-        remove: present.length > 0 && random() < 0.2 ? [pick(present)] : [],
-        recommends: random() < 0.5,
-      };
-      const expected = await expectedAnswer(state, status, request);
-      const actual = await answer(cache, request);
+    const requests = randomRequests(cache, system, random);
+    let begun = 0;
+    const compare = async (request: SolveRequest) => {
+      const patience = begun++ % kOrderedEvery === 0 ? kOrderedMost : 0;
+      const expected = await aptGetAnswer(state, system, request, patience);
+      const order = expected.steps.length > 0;
+      const actual = await ourAnswer(cache, { ...request, order }, native);
       result.compared += 1;
-      if (expected === 'error' && actual === 'error') result.refused += 1;
-      if (expected === actual) continue;
-      const label = `${name}: ${JSON.stringify(request)}`;
-      result.differences.push({ request: label, expected, actual });
-      report(`${label}\n  apt-get:    ${expected}\n  apt-ostree: ${actual}`);
-    }
-    report(`${name} system: ${result.compared} compared, ${result.differences.length} differ`);
+      if (expected.changes === 'error' && actual.changes === 'error') result.refused += 1;
+      if (order) result.ordered += 1;
+      const same =
+        expected.changes === actual.changes &&
+        (!order || expected.steps.join('\n') === actual.steps.join('\n'));
+      if (same) {
+        result.changes += actual.changes.split(' ').length;
+        return;
+      }
+      const label = `${system.name}: ${JSON.stringify(request)}`;
+      const text = ({ changes, steps }: Answer) =>
+        expected.changes === actual.changes ? steps.join(', ') : changes;
+      result.differences.push({ request: label, expected: text(expected), actual: text(actual) });
+      report(`${label}\n  apt-get:    ${text(expected)}\n  apt-ostree: ${text(actual)}`);
+    };
+    // The first one waits for the simulation, after which apt-get has a binary cache.
+    const share = Math.floor((count + systems.length - 1 - index) / systems.length);
+    const list: SolveRequest[] = [];
+    for (let i = 0; i < share; i++) list.push((await requests.next()).value);
+    const first = list.shift();
+    if (first) await compare(first);
+    const worker = async () => {
+      for (let next = list.shift(); next; next = list.shift()) await compare(next);
+    };
+    await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, worker));
+    report(`${system.name}: ${result.compared} compared, ${result.differences.length} differ`);
   }
   return result;
+}
+
+async function nativeArchitecture(directory: string): Promise<string> {
+  await using context = await AptContext.create({
+    directory: path.join(directory, 'none'),
+    sources: '',
+  });
+  return context.architecture;
 }

@@ -1,18 +1,30 @@
 /** A Debian archive made in the test: packages, indexes, signatures, served on loopback. */
 
+import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { buildDeb, debName, type PackageSpec } from './deb.js';
-import { type Fault, serveDirectory } from './file-server.js';
+import { type Fault, type FileServerOptions, serveDirectory } from './file-server.js';
 import { createGpgHome } from './gpg.js';
 import { run } from './run.js';
 import { temporaryDirectory } from './temp.js';
 
 export type { PackageSpec } from './deb.js';
 
+export interface SourceSpec {
+  name: string;
+  /** Default `1.0`. */
+  version?: string;
+  binaries: readonly string[];
+  /** Further fields of the .dsc. */
+  fields?: Record<string, string>;
+}
+
 export interface AptRepositoryOptions {
   packages?: readonly PackageSpec[];
+  /** Source packages, native ones; `source` then names deb-src too. */
+  sources?: readonly SourceSpec[];
   /** Default `stable`. */
   suite?: string;
   /** Default `test`; the directory under `dists/` and the suite of `source`. */
@@ -23,6 +35,10 @@ export interface AptRepositoryOptions {
   sign?: boolean | 'wrong-key';
   /** Default `http`. */
   serve?: 'http' | 'file';
+  /** Of the server. */
+  server?: FileServerOptions;
+  /** Whether indexes are also served by their hashes. */
+  byHash?: boolean;
   /** Further fields of the Release file, such as `Valid-Until` or `NotAutomatic`. */
   release?: Record<string, string>;
 }
@@ -39,6 +55,8 @@ export interface AptRepository extends AsyncDisposable {
   readonly directory: string;
   /** `GET /path` of each HTTP request so far. */
   readonly requests: string[];
+  /** The most requests that were being answered at one time. */
+  readonly most: number;
   /** Faults that the HTTP server makes; change at will. */
   faults: Fault[];
   /** Path of a package's file in the pool. */
@@ -51,6 +69,43 @@ export interface AptRepository extends AsyncDisposable {
   /** Changes bytes in the middle of a .deb and leaves the indexes as they are. */
   damage(name: string): Promise<void>;
   stop(): Promise<void>;
+}
+
+/** A tarball and the .dsc that describes it. */
+async function writeSource(spec: SourceSpec, pool: string): Promise<void> {
+  const { name, version = '1.0', binaries } = spec;
+  const base = `${name}_${version.replace(/^\d+:/, '')}`;
+  const content = gzipSync(`source of ${base}\n`.repeat(200));
+  await writeFile(path.join(pool, `${base}.tar.gz`), content);
+  const line = (kind: string) => {
+    const sum = createHash(kind).update(content).digest('hex');
+    return `\n ${sum} ${content.length} ${base}.tar.gz`;
+  };
+  const fields = {
+    Format: '3.0 (native)',
+    Source: name,
+    Binary: binaries.join(', '),
+    Architecture: 'any',
+    Version: version,
+    Maintainer: 'Test <test@example.com>',
+    ...spec.fields,
+    'Checksums-Sha256': line('sha256'),
+    Files: line('md5'),
+  };
+  const text = Object.entries(fields).map(([field, value]) => `${field}: ${value}\n`);
+  await writeFile(path.join(pool, `${base}.dsc`), text.join(''));
+}
+
+async function storeByHash(index: string, contents: readonly Buffer[]): Promise<void> {
+  // apt asks for the strongest one.
+  for (const kind of ['SHA256', 'SHA512']) {
+    const store = path.join(index, 'by-hash', kind);
+    await mkdir(store, { recursive: true });
+    for (const content of contents) {
+      const name = createHash(kind).update(content).digest('hex');
+      await writeFile(path.join(store, name), content);
+    }
+  }
 }
 
 let machine: Promise<string> | undefined;
@@ -103,6 +158,13 @@ export async function createAptRepository(
       );
       await writeFile(path.join(index, 'Packages'), bytes);
       await writeFile(path.join(index, 'Packages.gz'), gzipSync(bytes));
+      if (options.byHash) await storeByHash(index, [bytes, gzipSync(bytes)]);
+    }
+    if (options.sources) {
+      const index = path.join(dist, 'main', 'source');
+      await mkdir(index, { recursive: true });
+      const { bytes } = await run('apt-ftparchive', ['sources', 'pool'], { cwd: directory });
+      await writeFile(path.join(index, 'Sources'), bytes);
     }
     const fields = {
       Origin: 'apt-ostree tests',
@@ -111,6 +173,7 @@ export async function createAptRepository(
       Codename: codename,
       Architectures: architectures.join(' '),
       Components: 'main',
+      ...(options.byHash && { 'Acquire-By-Hash': 'yes' }),
     };
     const settings = Object.entries(fields).flatMap(([name, value]) => [
       '-o',
@@ -146,13 +209,14 @@ export async function createAptRepository(
     await temporary.remove();
   };
   try {
+    for (const spec of options.sources ?? []) await writeSource(spec, pool);
     await addPackage(...(options.packages ?? []));
     await publish();
   } catch (error) {
     await removeAll();
     throw error;
   }
-  const server = serve === 'http' ? await serveDirectory(directory) : undefined;
+  const server = serve === 'http' ? await serveDirectory(directory, options.server) : undefined;
   const url = server?.url ?? `file://${directory}`;
   let stopped = false;
   const stop = async () => {
@@ -167,7 +231,7 @@ export async function createAptRepository(
     codename,
     directory,
     source: [
-      'Types: deb',
+      options.sources ? 'Types: deb deb-src' : 'Types: deb',
       `URIs: ${url}`,
       `Suites: ${codename}`,
       'Components: main',
@@ -175,6 +239,9 @@ export async function createAptRepository(
       '',
     ].join('\n'),
     requests: server?.requests ?? [],
+    get most() {
+      return server?.most ?? 0;
+    },
     get faults() {
       return server?.faults ?? [];
     },

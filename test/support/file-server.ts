@@ -1,14 +1,17 @@
-/** A small HTTP server for a directory: ranges, conditional requests, and faults on order. */
+/** A small HTTP(S) server for a directory: ranges, conditional requests, logins, faults on order. */
 
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 
 /** What to do with the requests whose path matches. */
 export interface Fault {
   match: RegExp;
+  /** Only for so many requests. @default all */
+  times?: number;
   /** Wait so many milliseconds before the answer. */
   delay?: number;
   /** Send the head and the first bytes, then nothing more. */
@@ -19,26 +22,53 @@ export interface Fault {
   cutAfter?: number;
 }
 
+export interface FileServerOptions {
+  /** `user:password`; other requests are answered with 401. */
+  login?: string;
+  /** Serves HTTPS. */
+  tls?: { key: Buffer; cert: Buffer };
+}
+
 export interface FileServer extends AsyncDisposable {
   readonly url: string;
   /** `GET /path`, in order of arrival. */
   readonly requests: string[];
   /** The first match decides. Change at will. */
   faults: Fault[];
+  /** The most requests that waited for their answer at one time, of those with a `delay`. */
+  readonly most: number;
   stop(): Promise<void>;
 }
 
-export async function serveDirectory(directory: string): Promise<FileServer> {
+export async function serveDirectory(
+  directory: string,
+  options: FileServerOptions = {},
+): Promise<FileServer> {
   const requests: string[] = [];
-  const server = createServer((request, response) => {
+  let current = 0;
+  let most = 0;
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
     answer(request, response).catch((error: Error) => response.destroy(error));
-  });
+  };
+  const { tls, login } = options;
+  const server = tls ? createSecureServer(tls, listener) : createServer(listener);
+  const authorization = login && `Basic ${Buffer.from(login).toString('base64')}`;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const name = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
     requests.push(`${request.method} ${name}`);
-    const fault = result.faults.find(({ match }) => match.test(name));
-    if (fault?.delay) await new Promise((resolve) => setTimeout(resolve, fault.delay));
+    if (authorization && request.headers.authorization !== authorization) {
+      return void response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="x"' }).end();
+    }
+    const fault = result.faults.find(({ match, times }) => times !== 0 && match.test(name));
+    if (fault?.times) fault.times -= 1;
+    if (fault?.delay) {
+      current += 1;
+      most = Math.max(most, current);
+      await new Promise((resolve) => setTimeout(resolve, fault.delay));
+      // Before the answer: a client may send its next request the moment it has the last byte.
+      current -= 1;
+    }
     if (fault?.status) return void response.writeHead(fault.status).end();
     const file = path.join(directory, path.normalize(name));
     const info = await stat(file).catch(() => undefined);
@@ -74,9 +104,12 @@ export async function serveDirectory(directory: string): Promise<FileServer> {
       server.closeAllConnections();
     });
   const result: FileServer = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     faults: [],
+    get most() {
+      return most;
+    },
     stop,
     [Symbol.asyncDispose]: stop,
   };

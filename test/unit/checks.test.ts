@@ -21,9 +21,12 @@ describe('checkPath', () => {
     expect(() => checkPath(given, 'path')).toThrow(type);
   });
 
-  test.each(['', '/a\0b', Buffer.from('/a\0b')])('refuses %j', (given) => {
-    expect(() => checkPath(given, 'path')).toThrow(value);
-  });
+  test.each(['', '/a\0b', Buffer.from('/a\0b'), Buffer.from([0x2f, 0xff])])(
+    'refuses %j',
+    (given) => {
+      expect(() => checkPath(given, 'path')).toThrow(value);
+    },
+  );
 
   test('refuses a URL that is no file, with Node’s own error', () => {
     expect(() => checkPath(new URL('http://host/x'), 'path')).toThrow(

@@ -36,3 +36,13 @@ it.each(['apt-ostree/pkg/a/1', 'apt-ostree/pkg/a/1_b/c', 'apt-ostree/base/a/1_al
     expect(parsePackageRef(ref)).toBeUndefined();
   },
 );
+
+it.each([
+  ['', '1', 'all'],
+  ['a', '', 'all'],
+  ['a', '1', ''],
+] as const)('refuses an empty part: %j', (name, version, architecture) => {
+  expect(() => packageRef(name, version, architecture)).toThrow(
+    expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }),
+  );
+});

@@ -130,6 +130,7 @@ describe('a plan', () => {
         filename: './tool_1.deb',
         uri: expect.stringMatching(/^file:.*tool_1\.deb$/),
         preDepends: ['lib'],
+        reason: { kind: 'requested' },
       },
     ]);
     expect(plan.operations.map(({ action, name }) => `${action} ${name}`)).toEqual([
@@ -300,7 +301,7 @@ describe('several contexts', () => {
   });
 });
 
-test('more open files than an fd_set holds: a typed error, not the end of the process', async () => {
+test('more open files than an fd_set holds do no harm', async () => {
   const { stdout, stderr } = await runModule(
     `
     import { openSync } from 'node:fs';
@@ -313,5 +314,5 @@ test('more open files than an fd_set holds: a typed error, not the end of the pr
     `,
     { args: [work.join('state')] },
   );
-  expect(`${stdout}${stderr}`).toBe('EMFILE\n0\n');
+  expect(`${stdout}${stderr}`).toBe('0\n');
 });

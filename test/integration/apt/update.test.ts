@@ -157,6 +157,13 @@ describe('a source that is not authenticated', () => {
     });
     expect((await trusted.update()).sources).toMatchObject([{ ok: true }]);
     expect(await names(trusted)).toEqual(['alpha', 'beta']);
+    // And where there is a signature by a stranger, which only makes a warning.
+    await repository.publish('wrong-key');
+    const { sources, warnings } = await trusted.update();
+    expect(sources).toMatchObject([{ ok: true }]);
+    expect(warnings).toContainEqual(
+      expect.objectContaining({ text: expect.stringContaining('NO_PUBKEY') }),
+    );
   });
 });
 

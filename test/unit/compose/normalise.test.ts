@@ -32,7 +32,7 @@ describe('tmpfiles', () => {
       'L+ /var/lib/dpkg - - - - ../../usr/lib/sysimage/dpkg',
       'L /var/opt/vendor - - - - ../../usr/lib/opt/vendor',
       'd /var/lib/app 0750 33 0 - -',
-      'C /var/lib/app/db - - - - /usr/share/factory/var/lib/app/db',
+      'C /var/lib/app/db',
       'd /var/mail 2775 0 8 - -',
       'd "/var/odd name%%" 0755 0 0 - -',
       'L /var/run - - - - /run',

@@ -64,6 +64,16 @@ describe('planSteps', () => {
     expect(steps(plan(order))).toEqual(['u a', 'r x y', 'p z', 'u b', 'c *']);
   });
 
+  it('repeats what apt does when told so', () => {
+    const of = plan(['u a', 'u b', 'c a', 'c b', 'u c', 'c c']);
+    expect(planSteps(of, 'amd64', true)).toMatchObject([
+      { kind: 'unpack', packages: [{ name: 'a' }, { name: 'b' }] },
+      { kind: 'configure', packages: ['a', 'b'] },
+      { kind: 'unpack', packages: [{ name: 'c' }] },
+      { kind: 'configure' },
+    ]);
+  });
+
   it('names the architecture of foreign packages only', () => {
     const foreign = plan(['u a', 'c a', 'u b', 'c b'], { b: ['a'] }, 'i386');
     expect(steps(foreign)).toEqual(['u a', 'c a:i386', 'u b', 'c *']);

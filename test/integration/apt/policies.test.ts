@@ -1,0 +1,378 @@
+/** What decides beside dependencies: phased updates, holds, kernels, pins; against apt-get -s. */
+
+import { readFile, writeFile } from 'node:fs/promises';
+import {
+  AptContext,
+  type AptContextOptions,
+  type AptPlan,
+  type SolveRequest,
+} from 'apt-ostree/apt';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type AptGetOptions, aptEnvironment, simulate } from '../../support/apt-get.js';
+import {
+  formatStanzas,
+  installed,
+  record,
+  type Stanza,
+  writeFlatArchive,
+} from '../../support/apt-universe.js';
+import { run } from '../../support/run.js';
+import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
+
+let work: TemporaryDirectory;
+let counter = 0;
+
+beforeAll(async () => {
+  work = await temporaryDirectory('policies');
+});
+
+afterAll(() => work.remove());
+
+interface Case {
+  archive: Stanza[];
+  status: Stanza[];
+  automatic?: string[];
+  options?: Partial<AptContextOptions>;
+  aptGet?: Partial<AptGetOptions>;
+}
+
+/** A context with these packages, and what apt-get needs to see the same. */
+async function make({ archive, status, automatic = [], options, aptGet }: Case) {
+  const own = work.join(`case-${counter++}`);
+  const sources = await writeFlatArchive(`${own}-archive`, archive);
+  await writeFile(`${own}-status`, formatStanzas(status));
+  const states = automatic.map((Package) => ({
+    Package,
+    Architecture: 'amd64',
+    'Auto-Installed': '1',
+  }));
+  await writeFile(`${own}-states`, formatStanzas(states));
+  const common = { dpkgStatus: `${own}-status`, extendedStates: `${own}-states` };
+  const context = await AptContext.create({
+    directory: own,
+    architecture: 'amd64',
+    sources,
+    ...common,
+    ...options,
+  });
+  await context.update();
+  const theirs = { status: common.dpkgStatus, extendedStates: common.extendedStates, ...aptGet };
+  return { context, theirs };
+}
+
+function changesOf({ packages }: AptPlan): string[] {
+  return packages
+    .map(({ name, version, action }) =>
+      action === 'remove' || action === 'purge' ? `-${name}` : `+${name}=${version}`,
+    )
+    .sort();
+}
+
+/** Our plan, which must be what apt-get says. */
+async function same(one: Case, request: SolveRequest, args: string[]): Promise<AptPlan> {
+  const { context, theirs } = await make(one);
+  await using _context = context;
+  await using cache = await context.open();
+  const expected = await simulate(context.directory, args, theirs);
+  const plan = await cache.solve({ allowChangeHeld: true, ...request });
+  expect(changesOf(plan), expected.output).toEqual(expected.changes);
+  return plan;
+}
+
+describe('phased updates', () => {
+  const shares = ['0', '10', '50', '90'];
+  const archive = shares.map((share) =>
+    record(`share-${share}`, '2', { 'Phased-Update-Percentage': share }),
+  );
+  const status = [...shares.map((share) => installed(record(`share-${share}`, '1')))];
+  const request: SolveRequest = { upgrade: 'upgrade' };
+
+  test('are told by the cache', async () => {
+    const { context } = await make({ archive, status });
+    await using _context = context;
+    await using cache = await context.open();
+    const [newest] = await cache.versionsOf('share-10');
+    expect(newest?.phasedPercentage).toBe(10);
+  });
+
+  test('come all, or not at all', async () => {
+    const always = await same(
+      {
+        archive,
+        status,
+        options: { phasedUpdates: 'always' },
+        aptGet: { config: { 'APT::Get::Always-Include-Phased-Updates': 'true' } },
+      },
+      request,
+      ['upgrade'],
+    );
+    expect(always.packages).toHaveLength(4);
+    const never = await same(
+      {
+        archive,
+        status,
+        options: { phasedUpdates: 'never' },
+        aptGet: { config: { 'APT::Get::Never-Include-Phased-Updates': 'true' } },
+      },
+      request,
+      ['upgrade'],
+    );
+    expect(never.packages).toEqual([]);
+    expect(never.keptBack).toHaveLength(4);
+  });
+
+  test('come to the machines whose turn it is', async () => {
+    const counts = new Set<number>();
+    for (let i = 0; i < 8; i++) {
+      const machineId = `${i}`.repeat(32);
+      const plan = await same(
+        {
+          archive,
+          status,
+          options: { phasedUpdates: { machineId } },
+          aptGet: { config: { 'APT::Machine-ID': machineId } },
+        },
+        { upgrade: i % 2 === 0 ? 'full' : 'upgrade' },
+        [i % 2 === 0 ? 'dist-upgrade' : 'upgrade'],
+      );
+      counts.add(plan.packages.length);
+    }
+    expect(counts.size).toBeGreaterThan(1);
+  });
+
+  test('are no reason to refuse what was asked for', async () => {
+    const options: Partial<AptContextOptions> = { phasedUpdates: 'never' };
+    const aptGet = { config: { 'APT::Get::Never-Include-Phased-Updates': 'true' } };
+    await same({ archive, status, options, aptGet }, { install: ['share-0'] }, [
+      'install',
+      'share-0',
+    ]);
+    await expect(
+      AptContext.create({
+        directory: work.join('wrong'),
+        sources: '',
+        phasedUpdates: 'sometimes' as never,
+      }),
+    ).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
+  });
+});
+
+describe('autoremove', () => {
+  const kernels = ['6.1.0-1', '6.1.0-2', '6.1.0-9', '6.1.0-10'];
+  const images = kernels.map((version) =>
+    record(`linux-image-${version}-amd64`, version.replace('-', '.'), { Section: 'kernel' }),
+  );
+  const headers = kernels.map((version) =>
+    record(`linux-headers-${version}-amd64`, version.replace('-', '.')),
+  );
+  const status = [...images, ...headers].map(installed);
+  const automatic = [...images, ...headers].map(({ Package: name }) => name ?? '');
+
+  test('keeps the newest kernels', async () => {
+    const plan = await same({ archive: images, status, automatic }, { autoremove: true }, [
+      'autoremove',
+    ]);
+    const gone = changesOf(plan).filter((name) => name.startsWith('-linux-image'));
+    expect(gone).toEqual(['-linux-image-6.1.0-1-amd64', '-linux-image-6.1.0-2-amd64']);
+    expect(plan.packages.every(({ reason }) => reason.kind === 'unneeded')).toBe(true);
+  });
+
+  test('keeps what must never be removed', async () => {
+    const others = [
+      installed(record('linux-image-amd64', '6', { Depends: 'helper' })),
+      installed(record('helper', '1')),
+      installed(record('firmware-linux-free', '1')),
+      installed(record('important', '1', { Priority: 'important' })),
+      installed(record('required', '1', { Priority: 'required' })),
+      installed(record('essential', '1', { Essential: 'yes' })),
+      installed(record('precious', '1')),
+      installed(record('suggested', '1')),
+      installed(record('wanted', '1', { Suggests: 'suggested' })),
+      installed(record('unneeded', '1', { Depends: 'unneeded-too' })),
+      installed(record('unneeded-too', '1')),
+    ];
+    const names = others.map(({ Package: name }) => name ?? '');
+    const plan = await same(
+      {
+        archive: [],
+        status: [...status, ...others],
+        automatic: [...automatic, ...names.filter((name) => name !== 'wanted')],
+        options: { config: { 'APT::NeverAutoRemove::mine': '^precious$' } },
+        aptGet: { config: { 'APT::NeverAutoRemove::mine': '^precious$' } },
+      },
+      { autoremove: true },
+      ['autoremove'],
+    );
+    const changes = changesOf(plan);
+    expect(changes).toEqual(expect.arrayContaining(['-unneeded', '-unneeded-too', '-important']));
+    for (const kept of ['helper', 'precious', 'required', 'essential', 'suggested']) {
+      expect(changes).not.toContain(`-${kept}`);
+    }
+  });
+
+  test('takes what a removal or an upgrade leaves behind', async () => {
+    const one: Case = {
+      archive: [record('app', '2'), record('lib', '1')],
+      status: [installed(record('app', '1', { Depends: 'lib' })), installed(record('lib', '1'))],
+      automatic: ['lib'],
+    };
+    const flag = ['-o', 'APT::Get::AutomaticRemove=true'];
+    await same(one, { remove: ['app'], autoremove: true }, [...flag, 'remove', 'app']);
+    await same(one, { upgrade: 'full', autoremove: true }, [...flag, 'dist-upgrade']);
+    const plan = await same(one, { remove: ['app'] }, ['remove', 'app']);
+    expect(plan.noLongerNeeded).toEqual([{ name: 'lib', architecture: 'amd64' }]);
+  });
+});
+
+describe('holds and pins', () => {
+  const archive = [
+    record('held', '2'),
+    record('free', '2'),
+    record('app', '2', { Depends: 'held (>= 2)' }),
+  ];
+  const status = [
+    { ...installed(record('held', '1')), Status: 'hold ok installed' },
+    installed(record('free', '1')),
+    installed(record('app', '1')),
+  ];
+
+  test('a held package stays, and so does what needs more of it', async () => {
+    const one: Case = { archive, status };
+    const upgraded = await same(one, { upgrade: 'upgrade' }, ['upgrade']);
+    expect(changesOf(upgraded)).toEqual(['+free=2']);
+    await same(one, { upgrade: 'full' }, ['dist-upgrade']);
+    await same(one, { install: ['held'] }, ['install', '--allow-change-held-packages', 'held']);
+  });
+
+  test('a pinned version is the candidate, also against an upgrade', async () => {
+    const preferences = 'Package: free\nPin: version 1\nPin-Priority: 1001\n';
+    await writeFile(work.join('preferences'), preferences);
+    const one: Case = {
+      archive,
+      status: [installed(record('free', '1')), installed(record('app', '1'))],
+      options: { preferences },
+      aptGet: { preferences: work.join('preferences') },
+    };
+    expect(changesOf(await same(one, { upgrade: 'full' }, ['dist-upgrade']))).not.toContain(
+      '+free=2',
+    );
+    await same(one, { install: ['free=2'] }, ['install', 'free=2']);
+  });
+
+  test('a pin may rule a package out', async () => {
+    const preferences = 'Package: free\nPin: version *\nPin-Priority: -1\n';
+    const { context } = await make({ archive, status: [], options: { preferences } });
+    await using _context = context;
+    await using cache = await context.open();
+    await expect(cache.solve({ install: ['free'] })).rejects.toMatchObject({
+      code: 'ERR_APT_UNKNOWN_PACKAGE',
+    });
+  });
+});
+
+test('chains of what cannot be met are explained to their end', async () => {
+  const { context } = await make({
+    archive: [
+      record('top', '1', { Depends: 'middle' }),
+      record('middle', '1', { Depends: 'bottom | other' }),
+      record('bottom', '1', { Depends: 'nowhere' }),
+      record('other', '1', { Depends: 'bottom (>= 7)' }),
+      record('loop-a', '1', { Depends: 'loop-b, nowhere' }),
+      record('loop-b', '1', { Depends: 'loop-a' }),
+    ],
+    status: [],
+  });
+  await using _context = context;
+  await using cache = await context.open();
+  await expect(cache.solve({ install: ['top'] })).rejects.toMatchObject({
+    code: 'ERR_APT_UNMET_DEPENDENCIES',
+    unmet: [
+      {
+        name: 'middle',
+        alternatives: [
+          {
+            name: 'bottom',
+            tried: [{ because: [{ alternatives: [{ name: 'nowhere', reason: 'unknown' }] }] }],
+          },
+          {
+            name: 'other',
+            tried: [{ because: [{ alternatives: [{ name: 'bottom', reason: 'version' }] }] }],
+          },
+        ],
+      },
+    ],
+  });
+  await expect(cache.solve({ install: ['loop-b'] })).rejects.toMatchObject({
+    code: 'ERR_APT_UNMET_DEPENDENCIES',
+    unmet: [{ name: 'loop-a', alternatives: [{ name: 'nowhere' }] }],
+  });
+});
+
+test('other versions than candidates come only where that is allowed', async () => {
+  const { context, theirs } = await make({
+    archive: [
+      record('app', '1', { Depends: 'lib (<< 2)' }),
+      record('lib', '2'),
+      record('lib', '1', { Depends: 'data (= 1)' }),
+      record('data', '1'),
+      record('data', '2'),
+      record('hopeless', '1', { Depends: 'lib (>= 9)' }),
+    ],
+    status: [],
+  });
+  await using _context = context;
+  await using cache = await context.open();
+  const strict = await simulate(context.directory, ['install', 'app'], theirs);
+  expect(strict.ok).toBe(false);
+  const unmet = { code: 'ERR_APT_UNMET_DEPENDENCIES' };
+  await expect(cache.solve({ install: ['app'] })).rejects.toMatchObject(unmet);
+  const plan = await cache.solve({ install: ['app'], strictPinning: false });
+  expect(changesOf(plan)).toEqual(['+app=1', '+data=1', '+lib=1']);
+  await using marks = await cache.marks();
+  expect(changesOf(await marks.solve({ install: ['app'], strictPinning: false }))).toEqual(
+    changesOf(plan),
+  );
+  const hopeless = cache.solve({ install: ['hopeless'], strictPinning: false });
+  await expect(hopeless).rejects.toMatchObject(unmet);
+  // Nothing of it stays.
+  expect(changesOf(await cache.solve({ install: ['lib'] }))).toEqual(['+lib=2']);
+});
+
+test('scenarios are those that apt-get hands to its solvers', async () => {
+  const { context, theirs } = await make({
+    archive: [
+      record('app', '2', { Depends: 'lib (>= 2)', Recommends: 'extra' }),
+      record('lib', '2'),
+      record('extra', '1'),
+      record('odd', '1', { Depends: 'nowhere' }),
+    ],
+    status: [installed(record('lib', '1')), installed(record('gone', '1'))],
+    automatic: ['lib'],
+    options: { phasedUpdates: { machineId: '1'.repeat(32) } },
+  });
+  await using _context = context;
+  await using cache = await context.open();
+  const request: SolveRequest = { install: ['app'], remove: ['gone'] };
+  await cache.scenario(request, work.join('ours.edsp'));
+  // Solvers run as another user, who may not write here.
+  const config = {
+    'APT::Sandbox::User': 'root',
+    'APT::Solver::RunAsUser': 'root',
+    'APT::Machine-ID': '1'.repeat(32),
+  };
+  const env = await aptEnvironment(context.directory, { ...theirs, config });
+  // The solver that ships with apt writes the scenario down and solves nothing.
+  await run('apt-get', ['-s', '--solver', 'dump', 'install', 'app', 'gone-'], {
+    env: { ...env, APT_EDSP_DUMP_FILENAME: work.join('theirs.edsp') },
+    anyStatus: true,
+  });
+  const [ours, expected] = await Promise.all(
+    ['ours.edsp', 'theirs.edsp'].map(async (name) => {
+      const stanzas = (await readFile(work.join(name), 'utf8')).trim().split(/\n\n+/);
+      // All but the name of the solver.
+      const lines = (stanza: string) => stanza.split('\n').filter((line) => !/^Solver:/.test(line));
+      return stanzas.map((stanza) => lines(stanza).sort()).sort();
+    }),
+  );
+  expect(ours).toEqual(expected);
+});

@@ -1,6 +1,6 @@
 /** Builds .deb files from a description, with the real dpkg-deb. */
 
-import { chmod, chown, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, link, mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { run } from './run.js';
 import { temporaryDirectory } from './temp.js';
@@ -55,6 +55,8 @@ export interface PackageSpec {
   files?: Record<string, string | FileSpec>;
   /** Absolute path to target. */
   symlinks?: Record<string, string>;
+  /** Absolute path to another file of the package. */
+  hardLinks?: Record<string, string>;
   /** Empty directories, or those whose mode or owner matters. */
   directories?: Record<string, DirectorySpec>;
   conffiles?: readonly string[];
@@ -101,6 +103,10 @@ async function writeTree(spec: PackageSpec, root: string): Promise<void> {
   for (const [name, target] of Object.entries(spec.symlinks ?? {})) {
     await makeDirectory(root, path.dirname(name));
     await symlink(target, path.join(root, name));
+  }
+  for (const [name, target] of Object.entries(spec.hardLinks ?? {})) {
+    await makeDirectory(root, path.dirname(name));
+    await link(path.join(root, target), path.join(root, name));
   }
 }
 

@@ -1,34 +1,7 @@
-import { lstat, readFile, readlink } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { answersText } from '../../../lib/compose/answers.js';
 import { type ComposeFixture, composeFixture, expectSound } from '../../support/compose.js';
-import type { PackageSpec } from '../../support/deb.js';
-import { run } from '../../support/run.js';
-
-/** This machine's own package, without its scripts, conffiles and documentation. */
-async function installedPackage(name: string): Promise<PackageSpec> {
-  const { stdout } = await run('dpkg', ['-L', name]);
-  const files: NonNullable<PackageSpec['files']> = {};
-  const symlinks: Record<string, string> = {};
-  for (const file of stdout.split('\n')) {
-    if (!/^\/(usr\/(s?bin|lib|share\/(perl5|debconf))|etc)\//.test(file)) continue;
-    const info = await lstat(file).catch(() => undefined);
-    if (info?.isSymbolicLink()) symlinks[file] = await readlink(file);
-    else if (info?.isFile()) {
-      files[file] = { content: await readFile(file), mode: info.mode & 0o7777 };
-    }
-  }
-  return { name: `test-${name}`, files, symlinks, compression: 'gzip' };
-}
-
-async function libraries(): Promise<PackageSpec> {
-  const { stdout } = await run('ldd', ['/usr/bin/perl']);
-  const files: NonNullable<PackageSpec['files']> = {};
-  for (const [, library = ''] of stdout.matchAll(/=> \/?(\S*libcrypt\S*) \(0x/g)) {
-    files[`/usr/${library.replace(/^usr\//, '')}`] = { content: await readFile(`/${library}`) };
-  }
-  return { name: 'test-libcrypt', files };
-}
+import { installedPackage, librariesOf } from '../../support/installed-package.js';
 
 let fixture: ComposeFixture;
 
@@ -36,7 +9,7 @@ beforeAll(async () => {
   const perl = await installedPackage('perl-base');
   const debconf = await installedPackage('debconf');
   fixture = await composeFixture([
-    await libraries(),
+    await librariesOf('/usr/bin/perl', 'test-libcrypt'),
     { ...perl, depends: 'test-libcrypt' },
     {
       ...debconf,
@@ -70,25 +43,47 @@ afterAll(async () => {
 
 describe('answers to questions', () => {
   it('are preset', async () => {
-    const { commit } = await fixture.composer.layer({
+    const { commit, record } = await fixture.composer.layer({
       base: 'with-debconf',
       install: ['asker'],
       answers: { asker: { 'asker/colour': 'blue', 'asker/sure': true } },
+      unanswered: 'refuse',
       refresh: false,
     });
+    expect(record.questions.every(({ answered }) => answered)).toBe(true);
     const text = await fixture.repo.readFile(commit, '/usr/etc/answers');
     expect(text.toString()).toBe('blue true\n');
     await expectSound(fixture.repo);
   });
 
   it('are the defaults where nobody gave any, without waiting', async () => {
-    const { commit } = await fixture.composer.layer({
+    const { commit, record } = await fixture.composer.layer({
       base: 'with-debconf',
       install: ['asker'],
       refresh: false,
     });
+    expect(record.questions).toEqual([
+      { package: 'asker', question: 'asker/colour', priority: 'critical', answered: false },
+      { package: 'asker', question: 'asker/sure', priority: 'high', answered: false },
+    ]);
+    expect(record.log).not.toContain('debconf (');
     const text = await fixture.repo.readFile(commit, '/usr/etc/answers');
     expect(text.toString()).toBe('red false\n');
+  });
+
+  it('are required for critical questions on request', async () => {
+    await expect(
+      fixture.composer.layer({
+        base: 'with-debconf',
+        install: ['asker'],
+        answers: { asker: { 'asker/sure': true } },
+        unanswered: 'refuse',
+        ref: 'refused',
+        refresh: false,
+      }),
+    ).rejects.toMatchObject({ code: 'ERR_COMPOSE_QUESTIONS', questions: ['asker/colour'] });
+    expect(Object.keys(await fixture.repo.listRefs())).not.toContain('refused');
+    await expectSound(fixture.repo);
   });
 
   it('need debconf', async () => {

@@ -215,7 +215,7 @@ describe('the record', () => {
   });
 
   it('has the scripts of a tree from nothing', async () => {
-    const { record } = await fixture.composer.compose({ refresh: false });
+    const { record } = await fixture.composer.compose({ refresh: false, force: true });
     const calls = record.scripts.map((call) => `${call.package} ${call.script}`);
     expect(calls).toEqual(
       expect.arrayContaining(['base-files preinst', 'base-system preinst', 'base-system postinst']),

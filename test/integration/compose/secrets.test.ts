@@ -11,7 +11,8 @@ beforeAll(async () => {
       files: { '/usr/bin/ssh-keygen': program, '/etc/ssh/sshd_config': '#\n' },
       scripts: {
         postinst: [
-          'mkdir -p /etc/ssh /etc/ssl/private /etc/ssl/certs /etc/bind /var/lib/systemd',
+          'mkdir -p /etc/ssh /etc/ssl/private /etc/ssl/certs /etc/bind /etc/iscsi /var/lib/systemd',
+          'echo InitiatorName=iqn.1993-08.org.debian:01:abc > /etc/iscsi/initiatorname.iscsi',
           'for f in ssh/ssh_host_rsa_key ssh/ssh_host_rsa_key.pub ssl/private/ssl-cert-snakeoil.key ssl/certs/ssl-cert-snakeoil.pem ssl/certs/real.pem bind/rndc.key; do echo secret > /etc/$f; done',
           'ln -s ssl-cert-snakeoil.pem /etc/ssl/certs/0a1b2c3d.0; ln -s real.pem /etc/ssl/certs/99.0',
           'echo secret > /var/lib/systemd/random-seed',
@@ -49,6 +50,8 @@ describe('secrets that scripts made', () => {
     expect(await names(commit, '/usr/etc/ssl/private')).toEqual([]);
     expect(await names(commit, '/usr/etc/ssl/certs')).toEqual(['99.0', 'real.pem']);
     expect(await names(commit, '/usr/etc/bind')).toEqual([]);
+    const initiator = '/usr/etc/iscsi/initiatorname.iscsi';
+    expect((await fixture.repo.readFile(commit, initiator)).toString()).toBe('GenerateName=yes\n');
     const tmpfiles = await fixture.repo.readFile(commit, '/usr/lib/tmpfiles.d/apt-ostree.conf');
     expect(tmpfiles.toString()).not.toContain('random-seed');
     const units = '/usr/lib/systemd/system';

@@ -33,6 +33,8 @@ function randomNumbers(seed: number): () => number {
   };
 }
 
+const kNames = ['one', 'two', 'three', 'four'];
+
 let fixture: ComposeFixture;
 let repo: Repo;
 let composer: Composer;
@@ -46,7 +48,7 @@ beforeAll(async () => {
   });
   fixture = await composeFixture([
     ...kMoments.map(({ index }) => numbered(`killed-${index}`)),
-    ...['one', 'two', 'three'].map(numbered),
+    ...kNames.map(numbered),
   ]);
   ({ repo, composer } = fixture);
 });
@@ -116,8 +118,6 @@ describe('a process that is killed', () => {
 });
 
 describe('compositions side by side', () => {
-  const kNames = ['one', 'two', 'three'];
-
   it('share a repository object', async () => {
     const timestamp = new Date(1_700_000_000_000);
     const layer = (name: string) =>
@@ -127,6 +127,7 @@ describe('compositions side by side', () => {
         ref: `same/${name}`,
         refresh: false,
         timestamp,
+        force: true,
       });
     const results = await Promise.all(kNames.map(layer));
     for (const [index, name] of kNames.entries()) {
@@ -155,6 +156,7 @@ describe('compositions side by side', () => {
         install: [name],
         ref: `own/${name}`,
         refresh: false,
+        force: true,
       });
     });
     for (const { commit } of await Promise.all(results)) expect(commit).toMatch(/^[0-9a-f]{64}$/);
@@ -166,7 +168,7 @@ describe('compositions side by side', () => {
       import { Composer, Repo } from 'apt-ostree';
       const [path, sources, name] = process.argv.slice(1);
       const composer = new Composer({ repo: await Repo.open(path), sources });
-      await composer.layer({ base: 'base', install: [name], ref: 'process/' + name });
+      await composer.layer({ base: 'base', install: [name], ref: 'process/' + name, force: true });
     `;
     const children = await Promise.all(
       kNames.map((name) => runModule(source, { args: [repo.path, fixture.archive.source, name] })),

@@ -3,7 +3,9 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import type { Repo } from 'apt-ostree';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  type DebFile,
+  adoptPackages,
+  type DebToImport,
+  findImported,
   type ImportEvent,
   importDebs,
   writeHollowDebs,
@@ -40,7 +42,7 @@ async function sha256(file: string): Promise<string> {
     .digest('hex');
 }
 
-async function importOne(file: Partial<DebFile> = {}, into = repo) {
+async function importOne(file: Partial<DebToImport> = {}, into = repo) {
   const [imported] = await importDebs(into, [{ ...kNasty, path: deb, ...file }]);
   if (!imported) throw new Error('nothing imported');
   return imported;
@@ -148,5 +150,38 @@ describe('importDebs', () => {
     const files = [{ ...kNasty, path: deb }];
     await expect(importDebs(repo, files, { signal })).rejects.toMatchObject({ code: 'ABORT_ERR' });
     await importOne();
+  });
+});
+
+describe('packages that were pulled', () => {
+  it('are used only after somebody vouched for them', async () => {
+    const imported = await importOne();
+    const wanted = [{ ...kNasty, sha256: imported.sha256 }];
+    await using other = await createRepo(work.join('pulled'), 'bare');
+    await other.pullLocal(repo.path, { refs: [imported.ref] });
+    expect(await findImported(other, wanted)).toEqual([undefined]);
+    expect(await adoptPackages(other)).toMatchObject([{ package: 'nasty', cached: true }]);
+    expect(await findImported(other, wanted)).toMatchObject([{ commit: imported.commit }]);
+  });
+
+  it('are used from a remote after that', async () => {
+    const imported = await importOne();
+    await using other = await createRepo(work.join('remote'), 'bare');
+    await other.remotes.add('cache', `file://${repo.path}`, { gpgVerify: false });
+    await other.pull('cache', { refs: [imported.ref] });
+    expect(await adoptPackages(other)).toEqual([]);
+    expect(await adoptPackages(other, { remote: 'cache' })).toMatchObject([{ ref: imported.ref }]);
+    const [found] = await findImported(other, [{ ...kNasty, sha256: imported.sha256 }]);
+    expect(found?.commit).toBe(imported.commit);
+  });
+
+  it('are not taken under the name of another', async () => {
+    const imported = await importOne();
+    await using other = await createRepo(work.join('lying'), 'bare');
+    await other.pullLocal(repo.path, { refs: [imported.ref] });
+    await other.setRef('apt-ostree/pkg/sudo/1.0_all', imported.commit);
+    expect(await adoptPackages(other)).toMatchObject([{ package: 'nasty' }]);
+    const sudo = { name: 'sudo', version: '1.0', architecture: 'all', sha256: imported.sha256 };
+    expect(await findImported(other, [sudo])).toEqual([undefined]);
   });
 });

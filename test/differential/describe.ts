@@ -1,0 +1,52 @@
+/** What a tree is, as the root form shows it: independent of this library, by find and coreutils. */
+
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { run } from '../support/run.js';
+
+/** One path: its kind, mode, owner, target, content hash and capabilities. */
+export type Description = Map<string, string>;
+
+const kScript = `
+set -e
+[ -z "$2" ] || mount -t overlay differential -o "ro,lowerdir=$2" "$1"
+cd "$1"
+find . -mindepth 1 -printf '%P\\0%y %m %U:%G %l\\0'
+printf '\\0'
+find . -type f -print0 | xargs -0 -r sha256sum -z --
+printf '\\0'
+getcap -r . 2>/dev/null || true
+`;
+
+/** @param layers topmost first; one directory is looked at as it is */
+export async function describe(layers: readonly string[], scratch: string): Promise<Description> {
+  await mkdir(scratch, { recursive: true });
+  const [only] = layers;
+  const overlay = layers.length > 1;
+  const root = overlay ? scratch : (only as string);
+  const { bytes } = await run('unshare', [
+    '--mount',
+    '--propagation=private',
+    ...['sh', '-c', kScript, 'describe', root, overlay ? layers.join(':') : ''],
+  ]);
+  const text = bytes.toString('latin1');
+  const firstEnd = text.indexOf('\0\0');
+  const fields = text.slice(0, firstEnd).split('\0');
+  const result: Description = new Map();
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    result.set(`/${fields[index]}`, fields[index + 1] as string);
+  }
+  const secondEnd = text.indexOf('\0\0', firstEnd + 2);
+  for (const entry of text.slice(firstEnd + 2, secondEnd).split('\0')) {
+    add(result, path.join('/', entry.slice(66)), entry.slice(0, 64));
+  }
+  for (const line of text.slice(secondEnd + 2).split('\n')) {
+    const match = /^(.*) (cap_\S+)$/.exec(line);
+    if (match) add(result, path.join('/', match[1] as string), match[2] as string);
+  }
+  return result;
+}
+
+function add(result: Description, file: string, what: string): void {
+  result.set(file, `${result.get(file)} ${what}`);
+}

@@ -7,6 +7,9 @@ import { type RunOptions, type RunResult, run } from './run.js';
 /** The top of this project. */
 export const projectRoot = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 
+/** Milliseconds; a sanitizer makes everything slower. */
+const kTimeout = process.env.APT_OSTREE_SANITIZER ? 300_000 : 60_000;
+
 export interface ChildOptions extends RunOptions {
   args?: readonly string[];
   /** Switches of node itself. */
@@ -22,6 +25,6 @@ export function runModule(source: string, options: ChildOptions = {}): Promise<R
   return run(
     process.execPath,
     ['--import', 'tsx', ...execArgv, '--input-type=module', '-e', source, '--', ...args],
-    { cwd: projectRoot, timeout: 60_000, anyStatus: true, ...rest },
+    { cwd: projectRoot, timeout: kTimeout, anyStatus: true, ...rest },
   );
 }

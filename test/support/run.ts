@@ -11,6 +11,8 @@ export interface RunOptions {
   anyStatus?: boolean;
   /** Milliseconds until the program is killed. */
   timeout?: number;
+  /** Whether what the program has said so far, in whole chunks, is enough: it is then killed. */
+  enough?: (chunk: string) => boolean;
 }
 
 export interface RunResult {
@@ -43,7 +45,10 @@ export async function run(
   });
   const out: Buffer[] = [];
   const err: Buffer[] = [];
-  child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+  child.stdout.on('data', (chunk: Buffer) => {
+    out.push(chunk);
+    if (options.enough?.(chunk.toString())) child.kill('SIGKILL');
+  });
   child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
   // A program may end without reading its input.
   child.stdin.on('error', () => {});

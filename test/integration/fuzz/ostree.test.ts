@@ -1,0 +1,5 @@
+/** Damaged repositories, deltas, summaries and boot files: a typed error, whatever is in them. */
+
+import { fuzzTests } from '../../support/fuzz/tests.js';
+
+fuzzTests('ostree');

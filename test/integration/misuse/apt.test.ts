@@ -1,0 +1,3 @@
+import { testMisuse } from '../../support/contract/groups.js';
+
+testMisuse('apt');

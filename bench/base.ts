@@ -54,7 +54,7 @@ export async function benchBase(
     await rm(ourRepo, { recursive: true, force: true });
     await using repo = await Repo.create(ourRepo, 'bare');
     const composer = new Composer({ repo, sources: archive.repository.source });
-    const compose = () => composer.compose({ ref: 'base' });
+    const compose = () => composer.compose({ ref: 'base', force: true });
     cold.push(await measure(compose));
     warm.push(await measure(compose));
   }

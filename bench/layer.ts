@@ -1,12 +1,23 @@
-/** Layering a package on a base, against apt-get in a checkout and `ostree commit`. */
+/** Layering packages on a base, against apt-get in a checkout and `ostree commit`. */
 
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Composer, Repo } from 'apt-ostree';
+import { type ComposeResult, Composer, Repo } from 'apt-ostree';
 import { run } from '../test/support/run.js';
 import type { BenchArchive } from './archive.js';
 import { mmdebstrap } from './base.js';
 import { measure, median, printComparison, printPhases } from './measure.js';
+
+/** What is layered, each on the bare base. */
+export const kLayered: readonly { name: string; packages: readonly string[] }[] = [
+  { name: 'htop', packages: ['htop'] },
+  { name: 'nginx', packages: ['nginx'] },
+  { name: 'openssh-server', packages: ['openssh-server'] },
+  {
+    name: 'about 150 packages',
+    packages: ['build-essential', 'python3', 'vim', 'git', 'postgresql', 'nginx', 'openssh-server'],
+  },
+];
 
 /** A repository whose commit `base` is a plain root with up-to-date lists, as others layer on. */
 async function theirBase(archive: BenchArchive, directory: string): Promise<string> {
@@ -18,6 +29,9 @@ async function theirBase(archive: BenchArchive, directory: string): Promise<stri
   const list = `deb [trusted=yes] ${repository.url} ${codename} main\n`;
   await rm(path.join(tree, 'etc/apt/sources.list.d'), { recursive: true });
   await writeFile(path.join(tree, 'etc/apt/sources.list'), list);
+  // Neither side starts services.
+  const policy = path.join(tree, 'usr/sbin/policy-rc.d');
+  await writeFile(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
   await withNull(tree, () => run('chroot', [tree, 'apt-get', 'update', '-q']));
   await run('ostree', [`--repo=${repo}`, 'init', '--mode=bare']);
   await run('ostree', [`--repo=${repo}`, 'commit', '-b', 'base', tree]);
@@ -35,53 +49,72 @@ async function withNull(root: string, work: () => Promise<unknown>): Promise<voi
 async function withApt(
   repo: string,
   root: string,
-  name: string,
+  packages: readonly string[],
   checkout: readonly string[],
   commit: readonly string[],
 ): Promise<void> {
   await run('ostree', [`--repo=${repo}`, 'checkout', ...checkout, 'base', root]);
   await withNull(root, () =>
-    run('chroot', [root, 'apt-get', 'install', '-qy', '--no-install-recommends', name], {
+    run('chroot', [root, 'apt-get', 'install', '-qy', '--no-install-recommends', ...packages], {
       env: { DEBIAN_FRONTEND: 'noninteractive' },
     }),
   );
+  // The sockets and device nodes of packages are nothing that a commit could hold.
+  await run('find', [root, '-xdev', '(', '-type', 's', '-o', '-type', 'c', ')', '-delete']);
   await run('ostree', [`--repo=${repo}`, 'commit', '-b', 'layered', ...commit, root]);
 }
 
 export async function benchLayer(
   archive: BenchArchive,
   directory: string,
-  name: string,
   rounds: number,
 ): Promise<void> {
   const theirs = await theirBase(archive, directory);
-  const ourRepo = path.join(directory, 'layer-our-repo');
-  await mkdir(ourRepo);
-  await using repo = await Repo.create(ourRepo, 'bare');
+  await using repo = await Repo.create(path.join(directory, 'layer-our-repo'), 'bare');
   const composer = new Composer({ repo, sources: archive.repository.source });
-  const base = await composer.compose({ ref: 'base' });
-  const layer = () => composer.layer({ base: base.commit, install: [name], refresh: false });
-  const first = await measure(layer);
-  const copies = [];
-  const links = [];
-  const ours = [];
-  for (let round = 0; round < rounds; round++) {
+  const base = (await composer.compose({ ref: 'base' })).commit;
+  const other = (await composer.compose({ ref: 'other', version: 'other' })).commit;
+  for (const { name, packages } of kLayered) {
+    const install = [...packages];
+    const layer = () => composer.layer({ base, install, refresh: false, force: true });
+    const first = await measure(layer);
+    const copies = [];
+    const links = [];
+    const ours = [];
+    const unchanged = [];
+    const moved = await measure(() => composer.layer({ base: other, install, refresh: false }));
     const root = path.join(directory, 'layer-root');
-    await rm(root, { recursive: true, force: true });
-    copies.push(await measure(() => withApt(theirs, root, name, ['--force-copy'], [])));
-    await rm(root, { recursive: true, force: true });
-    links.push(
-      await measure(() =>
-        withApt(theirs, root, name, ['--require-hardlinks'], ['--link-checkout-speedup']),
-      ),
-    );
-    ours.push(await measure(layer));
+    const fresh = () => rm(root, { recursive: true, force: true });
+    for (let round = 0; round < rounds; round++) {
+      await fresh();
+      copies.push(await measure(() => withApt(theirs, root, install, ['--force-copy'], [])));
+      await fresh();
+      const hardlinks = ['--require-hardlinks'];
+      const speedup = ['--link-checkout-speedup'];
+      links.push(await measure(() => withApt(theirs, root, install, hardlinks, speedup)));
+      ours.push(await measure(layer));
+      unchanged.push(await measure(() => composer.layer({ base, install, refresh: false })));
+    }
+    await fresh();
+    const sample = median(ours);
+    const count = sample.result.changes.length;
+    printComparison(`Layering ${name} (${count} new)`, { name: 'apt-ostree', sample }, [
+      { name: 'apt-ostree, packages not imported yet', sample: first },
+      { name: 'apt-ostree, on another base', sample: moved },
+      { name: 'apt-ostree, unchanged request', sample: median(unchanged) },
+      { name: '(a) copy checkout + apt-get + commit', sample: median(copies) },
+      { name: '(b) hardlinks + apt-get + link-checkout-speedup', sample: median(links) },
+    ]);
+    printPhases(sample.result.phases);
+    printShare(sample.result, sample.wall);
   }
-  const sample = median(ours);
-  printComparison(`Layering ${name}`, { name: 'apt-ostree', sample }, [
-    { name: 'apt-ostree, first time on this base', sample: first },
-    { name: '(a) copy checkout + apt-get + commit', sample: median(copies) },
-    { name: '(b) hardlinks + apt-get + link-checkout-speedup', sample: median(links) },
-  ]);
-  printPhases(sample.result.phases);
+}
+
+/** How much of the time is not the scripts'. */
+function printShare({ phases }: ComposeResult, wall: number): void {
+  const configure = phases
+    .filter(({ phase }) => phase === 'configure')
+    .reduce((sum, { seconds }) => sum + seconds, 0);
+  const share = ((100 * (wall - configure)) / wall).toFixed(0);
+  process.stdout.write(`      everything but configure: ${share} %\n`);
 }

@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /**
- * Builds prebuilds/<platform>/apt-ostree.apt<ABI>.glibc.node. libapt-pkg breaks its ABI with each
+ * Builds prebuilds/<platform>/apt-ostree.apt<ABI>.glibc.node and the program that belongs to it, of
+ * the same name with "-fetch" in place of ".node". libapt-pkg breaks its ABI with each
  * Debian release, so there is one file per ABI, built on a system that has it; the loader tries
  * them in turn.
  */
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -38,4 +39,12 @@ const { status } = spawnSync(
   ['--napi', '--strip', '--tag-libc', '--name', name, '--cwd', tree, '--out', root],
   { stdio: 'inherit', env: { ...process.env, ...(local && { npm_config_nodedir: headers }) } },
 );
-process.exitCode = status ?? 1;
+if (status !== 0) process.exit(status ?? 1);
+const program = path.join(
+  root,
+  'prebuilds',
+  `${process.platform}-${process.arch}`,
+  `${name}.glibc-fetch`,
+);
+copyFileSync(path.join(tree, 'build/Release/apt_ostree-fetch'), program);
+execFileSync('strip', [program]);

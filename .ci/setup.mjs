@@ -11,7 +11,15 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -46,9 +54,11 @@ const kDebian = {
     gpg: 'signs test archives',
     'gpg-agent': 'signs test archives',
     mmdebstrap: 'reference trees',
+    'python3-apt': 'what native calls are compared with',
     'libcap2-bin': 'setcap, for layers with file capabilities',
     e2fsprogs: 'chattr, to remove deployments',
-    strace: 'shows that an import opens nothing',
+    openssl: 'certificates of test servers',
+    strace: 'shows which files are opened',
     'clang-format': 'format of C++',
   },
   ci: {
@@ -165,9 +175,11 @@ function addon() {
   const candidates = existsSync(built)
     ? [built]
     : existsSync(prebuilds)
-      ? readdirSync(prebuilds).map((name) => path.join(prebuilds, name))
+      ? readdirSync(prebuilds)
+          .filter((name) => name.endsWith('.node'))
+          .map((name) => path.join(prebuilds, name))
       : [];
-  if (candidates.some((file) => newest([file]) >= sources && loads(file))) return;
+  if (candidates.some((file) => newest([file, programOf(file)]) >= sources && loads(file))) return;
   const makefile = newest(['build/Makefile']);
   const configured =
     makefile > newest(['binding.gyp', 'native/sources.gypi']) && existsSync(built) && loads(built);
@@ -185,10 +197,14 @@ function addon() {
   if (!loads(built)) fail(`${built} was built but does not load.`);
 }
 
-/** Whether the addon fits the libraries of this machine. */
+function programOf(addon) {
+  return addon.replace(/\.node$/, '-fetch');
+}
+
+/** Whether the addon fits the libraries of this machine, and its program is there. */
 function loads(file) {
   try {
-    accessSync(file);
+    accessSync(programOf(file), constants.X_OK);
     process.dlopen({ exports: {} }, file);
     return true;
   } catch {

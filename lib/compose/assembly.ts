@@ -22,7 +22,7 @@ import { kExtendedStates, updateExtendedStates } from './extended_states.js';
 import { placeFile } from './files.js';
 import {
   accountIds,
-  agree,
+  covers,
   type IdLedger,
   idEdits,
   kNoIds,
@@ -273,8 +273,9 @@ export class Assembly {
     const { force, ref, signal } = this.#options;
     if (digest === undefined || force) return undefined;
     const known = await commitOf(this.#repo, digest);
-    if (!known || !agree(await ledgerOf(this.#repo, known.checksum), this.#ledger))
-      return undefined;
+    if (!known) return undefined;
+    // It must know every number that was ever given: the next tree at its ref learns them from it.
+    if (!covers(await ledgerOf(this.#repo, known.checksum), this.#ledger)) return undefined;
     this.#resolver.release();
     // No transaction: it would end in a sync of the whole file system.
     if (ref !== undefined && (await orMissing(this.#repo.resolveRev(ref))) !== known.checksum) {

@@ -13,7 +13,7 @@ import type { Repo } from '../ostree/repo.js';
 import { placeDirectory, placeFile } from './files.js';
 import { orMissing } from './tree_database.js';
 
-/** Numbers by name. */
+/** Numbers by name, in objects without a prototype: `constructor` is a name like others. */
 export interface IdLedger {
   users: Readonly<Record<string, number>>;
   groups: Readonly<Record<string, number>>;
@@ -27,7 +27,15 @@ export const kLedger = '/usr/lib/sysimage/apt-ostree/ids.json';
  */
 export const kSysusers = '/usr/lib/sysusers.d/00-apt-ostree.conf';
 
-export const kNoIds: IdLedger = { users: {}, groups: {} };
+type Ids = IdLedger['users'];
+
+function idsOf(entries: Iterable<readonly [string, number]>): Ids {
+  const ids: Record<string, number> = Object.create(null);
+  for (const [name, id] of entries) ids[name] = id;
+  return ids;
+}
+
+export const kNoIds: IdLedger = { users: idsOf([]), groups: idsOf([]) };
 
 /** Below 100 base-passwd assigns, from 1000 on people do (Debian policy, 9.2.2). */
 const kFirstDynamic = 100;
@@ -58,7 +66,7 @@ export function parseLedger(text: string): IdLedger | undefined {
       // The names go into files that the shell and awk read.
       const sound = entries.every(([name, id]) => kName.test(name) && Number.isSafeInteger(id));
       if (!sound) throw new SyntaxError('not a ledger');
-      return Object.fromEntries(entries);
+      return idsOf(entries);
     };
     return { users: part('users'), groups: part('groups') };
   } catch {
@@ -69,24 +77,22 @@ export function parseLedger(text: string): IdLedger | undefined {
 const kName = /^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$/;
 
 export function ledgerText({ users, groups }: IdLedger): string {
-  const sorted = (ids: Readonly<Record<string, number>>) =>
-    Object.fromEntries(Object.entries(ids).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const sorted = (ids: Ids) => idsOf(Object.entries(ids).sort(([a], [b]) => (a < b ? -1 : 1)));
   return `${JSON.stringify({ users: sorted(users), groups: sorted(groups) }, null, 1)}\n`;
 }
 
 /** One ledger of several; the number of a name is that of the first that has it. */
 export function mergeLedgers(...ledgers: readonly IdLedger[]): IdLedger {
   const last = [...ledgers].reverse();
-  return {
-    users: Object.assign({}, ...last.map(({ users }) => users)),
-    groups: Object.assign({}, ...last.map(({ groups }) => groups)),
-  };
+  const merged = (kind: keyof IdLedger) =>
+    idsOf(last.flatMap((ledger) => Object.entries(ledger[kind])));
+  return { users: merged('users'), groups: merged('groups') };
 }
 
-/** Whether no name has one number here and another there. */
-export function agree(a: IdLedger, b: IdLedger): boolean {
+/** Whether the first has every name of the second, with the same number. */
+export function covers(all: IdLedger, some: IdLedger): boolean {
   return (['users', 'groups'] as const).every((kind) =>
-    Object.entries(a[kind]).every(([name, id]) => (b[kind][name] ?? id) === id),
+    Object.entries(some[kind]).every(([name, id]) => all[kind][name] === id),
   );
 }
 
@@ -107,7 +113,7 @@ export async function readAccounts(read: (file: string) => Promise<Buffer>): Pro
 /** What a ledger records of a tree: all system accounts. */
 export function accountIds({ passwd, group }: Accounts): IdLedger {
   const ids = (text: string) =>
-    Object.fromEntries(
+    idsOf(
       lines(text)
         .map(([name = '', , id = '']) => [name, Number(id)] as const)
         .filter(([name, id]) => kName.test(name) && id > 0 && id <= kLastDynamic),

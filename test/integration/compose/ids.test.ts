@@ -82,6 +82,24 @@ describe('users and groups', () => {
     expect(await idOf(both.commit, 'maker', 'group')).toBe(id);
   });
 
+  it('are remembered by a tree that is used again', async () => {
+    const { composer } = fixture;
+    const [plain = ''] = bases;
+    const ref = 'reused';
+    const layer = (install: string[]) =>
+      composer.layer({ base: plain, install, ref, refresh: false });
+    const first = await layer([]);
+    expect((await layer([])).unchanged).toBe(true);
+    const id = await idOf((await layer(['by-useradd'])).commit, 'maker');
+    // The same inputs as before, but its ledger has to grow.
+    expect((await layer([])).commit).not.toBe(first.commit);
+    expect((await layer([])).unchanged).toBe(true);
+    const other = await layer(['other']);
+    expect(await idOf(other.commit, 'other')).not.toBe(id);
+    expect(await idOf(other.commit, 'another')).not.toBe(id);
+    expect(await idOf((await layer(['other', 'by-useradd'])).commit, 'maker')).toBe(id);
+  });
+
   it('are lines of sysusers.d that make the same accounts', async () => {
     const { composer, repo, directory } = fixture;
     const [plain = ''] = bases;

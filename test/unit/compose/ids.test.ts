@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   accountIds,
-  agree,
+  covers,
   ledgerText,
   mergeLedgers,
   parseLedger,
@@ -36,8 +36,17 @@ describe('a ledger of ids', () => {
     );
     expect(merged).toEqual({ users: { a: 1, b: 3 }, groups: { c: 4 } });
     expect(parseLedger(ledgerText(merged))).toEqual(merged);
-    expect(agree(merged, { users: { b: 3, d: 9 }, groups: {} })).toBe(true);
-    expect(agree(merged, { users: {}, groups: { c: 5 } })).toBe(false);
+    expect(covers(merged, { users: { b: 3 }, groups: {} })).toBe(true);
+    expect(covers(merged, { users: { b: 3, d: 9 }, groups: {} })).toBe(false);
+    expect(covers(merged, { users: {}, groups: { c: 5 } })).toBe(false);
+  });
+
+  it('takes names for names', () => {
+    const odd = accountIds({ passwd: '__proto__:x:101:101::/:\n', group: 'constructor:x:102:\n' });
+    const merged = mergeLedgers(odd, { users: {}, groups: {} });
+    expect(ledgerText(merged)).toContain('"__proto__": 101');
+    expect(covers(merged, odd)).toBe(true);
+    expect(covers(parseLedger('{}') ?? odd, { users: {}, groups: { constructor: 1 } })).toBe(false);
   });
 
   it.each(['', 'null', '{"users":{"a;b":1}}', '{"users":{"a":"1"}}', '{"groups":{"a\\n":1}}'])(

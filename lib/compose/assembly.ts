@@ -35,6 +35,7 @@ import { mergeImage } from './image.js';
 import { findImported, type ImportedDeb, importDebs } from './import.js';
 import { commitOf, type Inputs, inputsDigest, kInputs, rememberCommit } from './inputs.js';
 import { LayerStack } from './layers.js';
+import { imagePath } from './layout.js';
 import type { Meter, PhaseTime } from './meter.js';
 import {
   type Asked,
@@ -47,6 +48,7 @@ import {
   requirePresent,
 } from './plan.js';
 import type { Database, Resolver } from './resolver.js';
+import { carryOver, type Secret, secretsOf } from './secrets.js';
 import { writeScaffolding } from './skeleton.js';
 import { planSteps, type Step } from './steps.js';
 import { databaseOf, databaseOfCommit, kStatus, orMissing } from './tree_database.js';
@@ -90,6 +92,8 @@ interface AssemblyParts {
   resolver: Resolver;
   meter: Meter;
   options: CommitOptions;
+  /** Whether scripts have asked for a new initramfs. */
+  initramfsTriggered: () => boolean;
   /** Called when every script has run; what it throws, ends the composition without a commit. */
   review: () => void;
 }
@@ -109,10 +113,13 @@ export class Assembly {
   readonly #resolver: Resolver;
   readonly #meter: Meter;
   readonly #options: CommitOptions;
+  readonly #initramfsTriggered: () => boolean;
   readonly #review: () => void;
   readonly #timestamp: Date;
   /** What trees before this one had. */
   #ledger = kNoIds;
+  /** What the tree before this one had, where this one may keep secrets. */
+  #secrets: readonly Secret[] = [];
   /** Applied to the root form of the finished tree. */
   readonly #additions: TreeEdit[] = [];
   /** The last one opened. */
@@ -126,6 +133,7 @@ export class Assembly {
     this.#resolver = parts.resolver;
     this.#meter = parts.meter;
     this.#options = parts.options;
+    this.#initramfsTriggered = parts.initramfsTriggered;
     this.#review = parts.review;
     this.#timestamp = parts.options.timestamp ?? new Date();
   }
@@ -142,7 +150,7 @@ export class Assembly {
       const digest = this.#digest([plan, both], { ...request, sources });
       return { cache, plan, essential, digest };
     });
-    await this.#readLedger();
+    await this.#readHeritage();
     const known = await this.#unchanged(digest, [plan]);
     if (known) return known;
     const material = await this.#obtain(cache, plan, []);
@@ -199,7 +207,7 @@ export class Assembly {
       if (request.unasked === 'refuse') refuseUnasked(plan, request);
       return { cache, plan, digest: this.#digest([plan], { ...request }) };
     });
-    await this.#readLedger(base);
+    await this.#readHeritage(base);
     const known = await this.#unchanged(digest, [plan], base);
     if (known) return known;
     const material = await this.#obtain(cache, plan, await packagesOf(this.#repo, base));
@@ -223,14 +231,27 @@ export class Assembly {
     return result;
   }
 
-  async #readLedger(base?: string): Promise<void> {
-    const { idsFrom = this.#options.ref } = this.#options;
-    const before =
-      idsFrom === undefined ? undefined : await orMissing(this.#repo.resolveRev(idsFrom));
-    const revs = [base, before].filter((rev) => rev !== undefined);
+  /** What later trees of a machine have from earlier ones: numbers of accounts, secrets. */
+  async #readHeritage(base?: string): Promise<void> {
+    const { ref, idsFrom = ref, secretsFrom = ref } = this.#options;
+    const commitOfRev = (rev: string | undefined) =>
+      rev === undefined ? undefined : orMissing(this.#repo.resolveRev(rev));
+    const revs = [base, await commitOfRev(idsFrom)].filter((rev) => rev !== undefined);
     this.#ledger = mergeLedgers(
       ...(await Promise.all(revs.map((rev) => ledgerOf(this.#repo, rev)))),
     );
+    const before = this.#keepsSecrets(base) ? await commitOfRev(secretsFrom) : undefined;
+    if (before !== undefined) this.#secrets = await this.#secretsOf(before);
+  }
+
+  #secretsOf(commit: string): Promise<Secret[]> {
+    return secretsOf(async (directory) => {
+      return (await orMissing(this.#repo.list(commit, imagePath(directory)))) ?? [];
+    });
+  }
+
+  #keepsSecrets(base: string | undefined): boolean {
+    return (this.#options.secrets ?? (base === undefined ? 'remove' : 'keep')) === 'keep';
   }
 
   #open(database: Database): Promise<AptCache> {
@@ -276,6 +297,11 @@ export class Assembly {
     if (!known) return undefined;
     // It must know every number that was ever given: the next tree at its ref learns them from it.
     if (!covers(await ledgerOf(this.#repo, known.checksum), this.#ledger)) return undefined;
+    // Nor may it be another machine's.
+    if (this.#secrets.length > 0) {
+      const edits = carryOver(await this.#secretsOf(known.checksum), this.#secrets);
+      if (edits.length > 0) return undefined;
+    }
     this.#resolver.release();
     // No transaction: it would end in a sync of the whole file system.
     if (ref !== undefined && (await orMissing(this.#repo.resolveRev(ref))) !== known.checksum) {
@@ -491,8 +517,9 @@ export class Assembly {
         layers,
         meter: this.#meter,
         fromImage: base !== undefined,
-        removeSecrets:
-          (this.#options.secrets ?? (base === undefined ? 'remove' : 'keep')) === 'remove',
+        removeSecrets: !this.#keepsSecrets(base),
+        secrets: this.#secrets,
+        initramfsTriggered: this.#initramfsTriggered(),
         additions: this.#additions,
         environment: this.#environment,
         onEvent: this.#options.onEvent,

@@ -7,7 +7,7 @@ import { mkdir, readdir, rename, stat, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { MutableTree } from '../ostree/mutable_tree.js';
 import type { Repo } from '../ostree/repo.js';
-import { kernelVersions, toRoot } from './layout.js';
+import { moduleVersions, toRoot } from './layout.js';
 import { stateDirectory, type Workspace } from './workspace.js';
 
 /** How many checkouts stay; they cost directories and names, no file content. */
@@ -15,7 +15,7 @@ const kKept = 3;
 /** Used later than this, in milliseconds, a checkout may be under a composition of another process. */
 const kInUse = 6 * 3600 * 1000;
 /** Part of their names: one written by another layout of the root form is not used. */
-const kLayout = 'v1';
+const kLayout = 'v2';
 
 function nameOf(commit: string): string {
   return `${commit}.${kLayout}`;
@@ -39,8 +39,11 @@ export async function baseCheckout(
   }
   await mkdir(parent, { recursive: true, mode: 0o700 });
   const fresh = path.join(await workspace.directory('base'), 'root');
-  const rootForm = await writeRootForm(repo, commit, signal);
-  await repo.checkout(rootForm, fresh, { hardlinksOnly: true, signal });
+  // Nothing names the commit of the root form: nobody may prune it before it is checked out.
+  await repo.withLock('shared', { signal }, async () => {
+    const rootForm = await writeRootForm(repo, commit, signal);
+    await repo.checkout(rootForm, fresh, { hardlinksOnly: true, signal });
+  });
   try {
     await rename(fresh, final);
   } catch (error) {
@@ -59,7 +62,7 @@ export async function baseCheckout(
 async function writeRootForm(repo: Repo, base: string, signal?: AbortSignal): Promise<string> {
   using tree = await MutableTree.fromCommit(repo, base);
   const { result } = await repo.transaction(async (transaction) => {
-    await tree.apply(repo, toRoot(await kernelVersions(repo, tree)), { signal });
+    await tree.apply(repo, toRoot(await moduleVersions(repo, tree)), { signal });
     return transaction.writeCommit({
       tree: await transaction.writeTree(tree, { signal }),
       subject: `Root form of ${base}`,

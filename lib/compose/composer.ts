@@ -13,6 +13,7 @@ import { type Answers, checkAnswers } from './answers.js';
 import { Assembly, type AssemblyResult } from './assembly.js';
 import { packagesOf } from './database.js';
 import type { ComposeListener } from './events.js';
+import { isInitramfsTool } from './initramfs.js';
 import { effectiveLimits, type SandboxLimits } from './limits.js';
 import { GuardedListener } from './listener.js';
 import { Meter } from './meter.js';
@@ -80,6 +81,12 @@ export interface CommitOptions extends JobOptions {
    * @default the commit that `ref` names now
    */
   idsFrom?: string;
+  /**
+   * A commit, ref or refspec whose secrets the tree takes over where its scripts make them anew, so
+   * that a machine keeps its keys. Only with `secrets: 'keep'`.
+   * @default the commit that `ref` names now
+   */
+  secretsFrom?: string;
   onEvent?: ComposeListener;
 }
 
@@ -238,6 +245,7 @@ export class Composer {
     };
     return this.layer({
       idsFrom: layered,
+      secretsFrom: layered,
       ...rest,
       install: list('requests'),
       remove: list('removals').filter(applies),
@@ -261,9 +269,9 @@ export class Composer {
     const { unanswered = 'accept', engine = 'fast' } = options;
     checkOneOf(engine, ['fast', 'reference'], 'options.engine');
     checkOneOf(unanswered, ['accept', 'refuse'], 'options.unanswered');
-    if (options.idsFrom !== undefined) {
-      checkString(options.idsFrom, 'options.idsFrom');
-      await this.#repo.resolveRev(options.idsFrom);
+    for (const name of ['idsFrom', 'secretsFrom'] as const) {
+      const rev = options[name];
+      if (rev !== undefined) await this.#repo.resolveRev(rev);
     }
     if (options.secrets !== undefined) {
       checkOneOf(options.secrets, ['remove', 'keep'], 'options.secrets');
@@ -294,6 +302,7 @@ export class Composer {
           resolver,
           meter,
           options: recorded,
+          initramfsTriggered: () => recorder.record.scripts.some(isInitramfsTool),
           review: () => {
             if (unanswered === 'refuse') refuseUnanswered(recorder.record.questions);
           },

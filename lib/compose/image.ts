@@ -4,13 +4,13 @@ import path from 'node:path';
 import type { MutableTree, TreeEdit } from '../ostree/mutable_tree.js';
 import type { Repo } from '../ostree/repo.js';
 import type { ComposeListener } from './events.js';
-import { makeInitramfs, writeInitramfsHook } from './initramfs.js';
+import { addInitramfs, bootKernel, forgetKernels, needsInitramfs } from './kernels.js';
 import { mergeLayer } from './layer.js';
 import type { LayerStack } from './layers.js';
-import { kernelVersions, kFactoryVar, listIfPresent, toImage, toRoot } from './layout.js';
+import { kFactoryVar, listIfPresent, moduleVersions, toImage, toRoot } from './layout.js';
 import type { Meter } from './meter.js';
 import { normalise, tmpfiles } from './normalise.js';
-import { removeSecrets } from './secrets.js';
+import { carryOver, removeSecrets, type Secret, secretsOf } from './secrets.js';
 
 export interface ImageParts {
   repo: Repo;
@@ -21,6 +21,10 @@ export interface ImageParts {
   /** `tree` is in the image form. */
   fromImage: boolean;
   removeSecrets: boolean;
+  /** Of an earlier tree for the same machine, which this one takes over where it has them too. */
+  secrets: readonly Secret[];
+  /** Scripts have told initramfs-tools that something changed. */
+  initramfsTriggered: boolean;
   /** Edits of the root form. */
   additions: readonly TreeEdit[];
   environment: Readonly<Record<string, string>>;
@@ -36,7 +40,7 @@ export interface ImageParts {
 export async function mergeImage(parts: ImageParts): Promise<string | undefined> {
   const { repo, tree, layers, meter, signal } = parts;
   if (parts.fromImage) {
-    await tree.apply(repo, toRoot(await kernelVersions(repo, tree)), { signal });
+    await tree.apply(repo, toRoot(await moduleVersions(repo, tree)), { signal });
   }
   const merge = async (from: number) => {
     for (const layer of layers.merged.slice(from)) {
@@ -44,41 +48,34 @@ export async function mergeImage(parts: ImageParts): Promise<string | undefined>
     }
   };
   await meter.measure('merge', () => merge(0));
-  const kernels = await kernelVersions(repo, tree);
+  const kernel = await bootKernel(repo, tree);
   const merged = layers.merged.length;
-  await makeMissingInitramfs(parts, kernels);
+  const { environment, onEvent, initramfsTriggered } = parts;
+  if (kernel && (await needsInitramfs(repo, tree, layers, kernel, initramfsTriggered))) {
+    const onOutput = onEvent && ((line: string) => onEvent({ type: 'output' as const, line }));
+    await meter.measure('kernel', () =>
+      addInitramfs(layers, kernel, { environment, onOutput, signal }),
+    );
+  }
   await meter.measure('merge', async () => {
     await merge(merged);
-    if (parts.removeSecrets) {
-      const list = (directory: string) => listIfPresent(repo, tree, directory);
-      await tree.apply(repo, await removeSecrets(list), { signal });
-    }
-    await tree.apply(repo, [...parts.additions, ...normalise(), ...toImage(kernels)], { signal });
+    const list = (directory: string) => listIfPresent(repo, tree, directory);
+    const secrets = parts.removeSecrets
+      ? await removeSecrets(list)
+      : carryOver(await secretsOf(list), parts.secrets);
+    const modules = await moduleVersions(repo, tree);
+    const edits = [
+      ...secrets,
+      ...parts.additions,
+      ...normalise(),
+      ...(await forgetKernels(repo, tree, modules)),
+      ...toImage(modules, kernel),
+    ];
+    await tree.apply(repo, edits, { signal });
     const state = await tree.list(repo, kFactoryVar, { recursive: true });
     const opt = await tree.list(repo, '/usr/lib/opt');
     const names = opt.map((entry) => path.basename(entry.path));
     await tree.apply(repo, [tmpfiles(state, names)], { signal });
   });
-  return kernels.at(-1);
-}
-
-/** For kernels that have none, where the tree has the tool. */
-async function makeMissingInitramfs(
-  { repo, tree, layers, meter, environment, onEvent, signal }: ImageParts,
-  kernels: readonly string[],
-): Promise<void> {
-  const tool = await listIfPresent(repo, tree, '/usr/sbin/mkinitramfs');
-  if (tool.length === 0) return;
-  for (const kernel of kernels) {
-    const image = `/usr/lib/modules/${kernel}/initramfs.img`;
-    const made = await listIfPresent(repo, tree, image);
-    if (made.length > 0) continue;
-    await meter.measure('kernel', async () => {
-      const run = await layers.nextRun('initramfs');
-      await writeInitramfsHook(run.upper);
-      const onOutput = onEvent && ((line: string) => onEvent({ type: 'output' as const, line }));
-      await makeInitramfs({ ...run, environment, onOutput, signal }, kernel);
-      layers.push({ directory: run.upper });
-    });
-  }
+  return kernel;
 }

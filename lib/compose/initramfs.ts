@@ -39,6 +39,11 @@ const kFiles: Readonly<Record<string, string>> = {
   'usr/share/initramfs-tools/scripts/local-bottom/ostree': kScript,
 };
 
+/** A script of initramfs-tools that makes an initramfs, now or by trigger (see INITRD in sandbox.ts). */
+export function isInitramfsTool(call: { package: string; script: string }): boolean {
+  return call.script === 'postinst' && call.package.split(':')[0] === 'initramfs-tools';
+}
+
 /** Writes the hook into a layer that is merged into the tree, so that a machine can use it too. */
 export async function writeInitramfsHook(layer: string): Promise<void> {
   for (const [file, content] of Object.entries(kFiles)) {

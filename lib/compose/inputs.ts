@@ -13,7 +13,7 @@ import { orMissing } from './tree_database.js';
 import { stateDirectory, type Workspace } from './workspace.js';
 
 /** Raised with every change of the engine that changes trees. */
-const kEngine = 2;
+const kEngine = 3;
 /** In the metadata of commits. */
 export const kInputs = 'apt-ostree.inputs';
 

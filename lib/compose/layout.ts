@@ -19,6 +19,9 @@ export const kTmpfiles = '/usr/lib/tmpfiles.d/apt-ostree.conf';
 /** The package database in an image. */
 export const kDatabase = '/usr/lib/sysimage/dpkg';
 export const kAptState = '/usr/lib/sysimage/apt';
+/** What packages have in /boot and /media, which are mounted over or linked away in an image. */
+const kBoot = '/usr/lib/sysimage/boot';
+const kMedia = '/usr/lib/sysimage/media';
 
 interface Move {
   root: string;
@@ -38,6 +41,8 @@ const kMoves: readonly Move[] = [
   { root: '/mnt', image: '/var/mnt', link: 'var/mnt' },
   { root: '/root', image: '/var/roothome', link: 'var/roothome' },
   { root: '/usr/local', image: '/var/usrlocal', link: '../var/usrlocal' },
+  { root: '/media', image: kMedia, link: 'run/media' },
+  { root: '/boot', image: kBoot },
   { root: '/var', image: kFactoryVar },
 ];
 
@@ -51,29 +56,30 @@ const kKernelFiles: readonly { root: (version: string) => string; image: string 
 /** Always empty in an image; mounted over at boot. */
 const kMountPoints = ['/dev', '/proc', '/run', '/sys'];
 
-/** Edits from the root form to the image form. `kernels` are the versions under /usr/lib/modules. */
-export function toImage(kernels: readonly string[]): TreeEdit[] {
+/**
+ * Edits from the root form to the image form.
+ *
+ * @param modules the versions under /usr/lib/modules
+ * @param kernel the version that the image boots
+ */
+export function toImage(modules: readonly string[], kernel: string | undefined): TreeEdit[] {
   return [
-    ...kernels.flatMap((version) =>
-      kKernelFiles.map(
-        (file): TreeEdit => ({
-          op: 'move',
-          from: file.root(version),
-          to: `/usr/lib/modules/${version}/${file.image}`,
-          allowMissing: true,
-        }),
-      ),
+    ...(kernel === undefined ? [] : kernelMoves(kernel)),
+    // Made from the rest by tools that a deployment does not use.
+    { op: 'remove', path: '/boot/grub', allowMissing: true },
+    ...modules.map(
+      (version): TreeEdit => ({
+        op: 'remove',
+        path: `/boot/initrd.img-${version}`,
+        allowMissing: true,
+      }),
     ),
-    // What is left there is made from the above: initramfs images, boot loader files.
-    { op: 'remove', path: '/boot', allowMissing: true },
-    { op: 'mkdir', path: '/boot' },
     ...kMoves.flatMap(({ root, image, link }): TreeEdit[] => [
       { op: 'move', from: root, to: image, allowMissing: true },
       ...(link ? [{ op: 'symlink', path: root, target: link } as const] : []),
     ]),
+    { op: 'mkdir', path: '/boot' },
     { op: 'mkdir', path: '/var' },
-    { op: 'remove', path: '/media', allowMissing: true },
-    { op: 'symlink', path: '/media', target: 'run/media' },
     { op: 'mkdir', path: '/sysroot' },
     { op: 'symlink', path: '/ostree', target: 'sysroot/ostree' },
     ...kMountPoints.flatMap((name): TreeEdit[] => [
@@ -85,36 +91,48 @@ export function toImage(kernels: readonly string[]): TreeEdit[] {
   ];
 }
 
-/** Edits from the image form to the root form. */
-export function toRoot(kernels: readonly string[]): TreeEdit[] {
+/** Edits from the image form to the root form. `modules` as for `toImage`. */
+export function toRoot(modules: readonly string[]): TreeEdit[] {
   return [
     { op: 'remove', path: kTmpfiles, allowMissing: true },
     { op: 'remove', path: '/var', allowMissing: true },
+    { op: 'remove', path: '/boot', allowMissing: true },
     ...[...kMoves]
       .reverse()
       .flatMap(({ root, image, link }): TreeEdit[] => [
         ...(link ? [{ op: 'remove', path: root, allowMissing: true } as const] : []),
         { op: 'move', from: image, to: root, allowMissing: true },
       ]),
-    { op: 'remove', path: '/media', allowMissing: true },
+    { op: 'mkdir', path: '/boot' },
     { op: 'mkdir', path: '/media' },
     { op: 'remove', path: '/sysroot', allowMissing: true },
     { op: 'remove', path: '/ostree', allowMissing: true },
-    ...kernels.flatMap((version) =>
-      kKernelFiles.map(
-        (file): TreeEdit => ({
-          op: 'move',
-          from: `/usr/lib/modules/${version}/${file.image}`,
-          to: file.root(version),
-          allowMissing: true,
-        }),
-      ),
+    ...modules.flatMap((version) =>
+      kernelMoves(version).map(({ from, to, ...move }) => ({ ...move, from: to, to: from })),
     ),
   ];
 }
 
-/** Versions of the kernels whose modules a tree in either form has. */
-export async function kernelVersions(repo: Repo, tree: MutableTree): Promise<string[]> {
+function kernelMoves(version: string) {
+  return kKernelFiles.map((file) => ({
+    op: 'move' as const,
+    from: file.root(version),
+    to: `/usr/lib/modules/${version}/${file.image}`,
+    allowMissing: true,
+  }));
+}
+
+/** Where a path of the root form is in an image. */
+export function imagePath(file: string): string {
+  return kMoves.reduce(
+    (at, { root, image }) =>
+      at === root || at.startsWith(`${root}/`) ? image + at.slice(root.length) : at,
+    file,
+  );
+}
+
+/** The versions of which a tree in either form has modules. */
+export async function moduleVersions(repo: Repo, tree: MutableTree): Promise<string[]> {
   const modules = await listIfPresent(repo, tree, '/usr/lib/modules');
   return modules
     .filter((entry) => entry.type === 'directory')

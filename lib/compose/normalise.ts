@@ -106,5 +106,5 @@ function quote(file: string): string {
     .replaceAll('\\', '\\\\')
     .replaceAll('"', '\\"')
     .replaceAll('\n', '\\n');
-  return /\s|"|\\/.test(escaped) ? `"${escaped}"` : escaped;
+  return /\s|["'\\]/.test(escaped) ? `"${escaped}"` : escaped;
 }

@@ -49,6 +49,8 @@ export const checkCommitOptions: Check = objectOf({
   recommends: optional(aBoolean),
   debs: optional(arrayOf(aPath)),
   force: optional(aBoolean),
+  idsFrom: optional(aString),
+  secretsFrom: optional(aString),
   answers: optional(recordOf(recordOf(() => {}))),
   limits: optional(
     objectOf({

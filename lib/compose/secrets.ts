@@ -105,6 +105,39 @@ const kUnits = '/usr/lib/systemd/system';
 /** Lists a directory of the tree in the root form; nothing where it is missing. */
 export type ListDirectory = (directory: string) => Promise<readonly TreeEntry[]>;
 
+/** A secret that a tree has. */
+export interface Secret {
+  /** Of the root form. */
+  path: string;
+  /** Its content object. */
+  checksum: string;
+}
+
+/** The secrets of a tree. */
+export async function secretsOf(list: ListDirectory): Promise<Secret[]> {
+  const found: Secret[] = [];
+  for (const rule of kRules) {
+    for (const entry of await list(rule.directory)) {
+      const file = path.basename(entry.path);
+      if (entry.type === 'directory' || !entry.checksum || !rule.matches.test(file)) continue;
+      found.push({ path: `${rule.directory}/${file}`, checksum: entry.checksum });
+    }
+  }
+  return found;
+}
+
+/**
+ * Edits on the root form that put earlier secrets in place of those that scripts made anew, so that
+ * the machine stays who it was.
+ */
+export function carryOver(made: readonly Secret[], earlier: readonly Secret[]): TreeEdit[] {
+  const checksums = new Map(earlier.map(({ path: file, checksum }) => [file, checksum]));
+  return made.flatMap((secret): TreeEdit[] => {
+    const checksum = checksums.get(secret.path) ?? secret.checksum;
+    return checksum === secret.checksum ? [] : [{ op: 'link', path: secret.path, checksum }];
+  });
+}
+
 /** Edits on the root form that take secrets out and have them made at first boot. */
 export async function removeSecrets(list: ListDirectory): Promise<TreeEdit[]> {
   const edits: TreeEdit[] = [];

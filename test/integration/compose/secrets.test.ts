@@ -7,6 +7,13 @@ beforeAll(async () => {
   const program = { content: '#!/bin/sh\n', mode: 0o755 };
   fixture = await composeFixture([
     {
+      name: 'fresh-keys',
+      scripts: {
+        postinst:
+          'mkdir -p /etc/ssh /var/lib/systemd; for f in /etc/ssh/ssh_host_rsa_key /var/lib/systemd/random-seed; do cat /proc/sys/kernel/random/uuid > $f; done',
+      },
+    },
+    {
       name: 'keys',
       files: { '/usr/bin/ssh-keygen': program, '/etc/ssh/sshd_config': '#\n' },
       scripts: {
@@ -63,6 +70,25 @@ describe('secrets that scripts made', () => {
       'apt-ostree-ssh-host-keys.service',
     ]);
     await expectSound(fixture.repo);
+  });
+
+  it('stay those of the machine when it layers again', async () => {
+    const { composer, repo } = fixture;
+    const key = async (commit: string, file = '/usr/etc/ssh/ssh_host_rsa_key') =>
+      (await repo.readFile(commit, file)).toString();
+    const request = { base: 'base', install: ['fresh-keys'], refresh: false };
+    const first = await composer.layer({ ...request, ref: 'mine' });
+    const other = await composer.layer({ ...request, ref: 'yours', force: true });
+    expect(await key(other.commit)).not.toBe(await key(first.commit));
+    expect((await composer.layer({ ...request, ref: 'mine' })).commit).not.toBe(other.commit);
+    const { commit: base } = await composer.compose({ packages: ['keys'], refresh: false });
+    const again = await composer.relayer({ layered: first.commit, base, refresh: false });
+    expect(await key(again.commit)).toBe(await key(first.commit));
+    const seed = '/usr/share/factory/var/lib/systemd/random-seed';
+    expect(await key(again.commit, seed)).toBe(await key(first.commit, seed));
+    const theirs = await composer.relayer({ layered: other.commit, base, refresh: false });
+    expect(await key(theirs.commit)).toBe(await key(other.commit));
+    await expectSound(repo);
   });
 
   it('stay where a machine layers for itself', async () => {

@@ -25,17 +25,23 @@ describe('the two forms of a tree', () => {
     await writeSkeleton(root, 'amd64', []);
     await mkdir(path.join(root, 'usr/lib/modules/6.1'), { recursive: true });
     await writeFile(path.join(root, 'boot/vmlinuz-6.1'), 'kernel');
+    await mkdir(path.join(root, 'usr/lib/modules/5.9'), { recursive: true });
+    await writeFile(path.join(root, 'boot/vmlinuz-5.9'), 'older kernel');
+    await writeFile(path.join(root, 'boot/readme'), 'boot');
+    await writeFile(path.join(root, 'media/readme'), 'media');
     await writeFile(path.join(root, 'etc/passwd'), 'users');
     await writeFile(path.join(root, 'opt/file'), 'opt');
     await writeFile(path.join(root, 'usr/local/file'), 'local');
     const before = await tree(root);
 
-    await applyToDirectory(root, toImage(await kernelVersions(root)));
+    await applyToDirectory(root, toImage(await kernelVersions(root), '6.1'));
     expect(await readFile(path.join(root, 'usr/lib/modules/6.1/vmlinuz'), 'utf8')).toBe('kernel');
     expect(await readFile(path.join(root, 'usr/etc/passwd'), 'utf8')).toBe('users');
     expect(await readdir(path.join(root, 'var'))).toEqual([]);
     expect(await readdir(path.join(root, 'boot'))).toEqual([]);
     expect(await readlink(path.join(root, 'opt'))).toBe('var/opt');
+    // libostree would boot whichever it meets first.
+    expect(await readdir(path.join(root, 'usr/lib/modules/5.9'))).toEqual([]);
 
     await applyToDirectory(root, toRoot(await kernelVersions(root)));
     const extra = ['usr/lib/sysimage', 'usr/share', 'usr/share/factory'];

@@ -24,6 +24,7 @@ describe('tmpfiles', () => {
         entry('/lib/app', { type: 'directory', mode: 0o750, uid: 33 }),
         entry('/run', { type: 'symlink', target: '/run' }),
         entry('/odd name%', { type: 'directory', mode: 0o755 }),
+        entry("/o'clock"),
       ],
       ['vendor'],
     );
@@ -34,6 +35,7 @@ describe('tmpfiles', () => {
       'd /var/lib/app 0750 33 0 - -',
       'C /var/lib/app/db',
       'd /var/mail 2775 0 8 - -',
+      `C "/var/o'clock"`,
       'd "/var/odd name%%" 0755 0 0 - -',
       'L /var/run - - - - /run',
     ]);

@@ -14,6 +14,7 @@ AddonData::AddonData(Napi::Env env) : channel_(Channel::New(env, "apt-ostree", 0
 void AddonData::End() {
   for (const auto& job : pending_) job->Cancel();
   ostree_.Stop();
+  waiting_.Stop();
   apt_.Stop();
   sysroot_.Stop();
   processes_.Stop();

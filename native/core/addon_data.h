@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <set>
@@ -22,8 +23,12 @@ class AddonData {
 
   static AddonData& Of(Napi::Env env) { return *env.GetInstanceData<AddonData>(); }
 
-  // libostree and .deb work: several repositories and jobs side by side.
+  // Reads and short writes of libostree and .deb work: they wait for the disk and nothing else, so
+  // a few threads are always soon free for the next.
   Executor& ostree() { return ostree_; }
+  // What may wait for a pipe, a server, a lock, JavaScript or another job, or takes long: a thread
+  // each. What it waits for may need a thread itself, so it must not use up those of ostree().
+  Executor& waiting() { return waiting_; }
   // libapt-pkg: one thread, because its state is process-global anyway (see native/apt).
   Executor& apt() { return apt_; }
   // One thread for sysroots, always the same: a private mount namespace belongs to a thread.
@@ -49,14 +54,17 @@ class AddonData {
   static void CallJs(Napi::Env env, Napi::Function callback, AddonData* data, Call* call);
   using Channel = Napi::TypedThreadSafeFunction<AddonData, Call, &AddonData::CallJs>;
   void End();
+  // How long threads of the large executors stay for the next job.
+  static constexpr std::chrono::seconds kIdle{10};
 
   Channel channel_;
   std::set<std::shared_ptr<Job>> pending_;
   // Declared last: stopped first.
   Executor ostree_{"ostree", 8};
+  Executor waiting_{"ostree-job", 256, kIdle};
   Executor apt_{"apt", 1};
   Executor sysroot_{"ostree-sysroot", 1};
-  Executor processes_{"ostree-process", 256};
+  Executor processes_{"ostree-process", 256, kIdle};
 };
 
 }  // namespace apt_ostree

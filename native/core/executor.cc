@@ -31,8 +31,8 @@ class ThreadContext {
 
 }  // namespace
 
-Executor::Executor(std::string name, size_t max_threads)
-    : name_(std::move(name)), max_threads_(max_threads) {}
+Executor::Executor(std::string name, size_t max_threads, std::chrono::seconds idle)
+    : name_(std::move(name)), max_threads_(max_threads), idle_time_(idle) {}
 
 Executor::~Executor() { Stop(); }
 
@@ -56,16 +56,20 @@ void Executor::Submit(Task task, std::shared_ptr<Lane> lane) {
 }
 
 bool Executor::AddThread() {
+  for (std::thread& thread : ended_) thread.join();
+  ended_.clear();
   // Signals belong to Node's main thread.
   sigset_t all, previous;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &previous);
+  const auto self = threads_.emplace(threads_.end());
   bool added = true;
   try {
-    threads_.emplace_back(&Executor::Run, this);
-    pthread_setname_np(threads_.back().native_handle(), name_.c_str());
+    *self = std::thread(&Executor::Run, this, self);
+    pthread_setname_np(self->native_handle(), name_.c_str());
   } catch (const std::system_error&) {
     // The limit of processes: the threads that there are have to do.
+    threads_.erase(self);
     added = false;
   }
   pthread_sigmask(SIG_SETMASK, &previous, nullptr);
@@ -74,44 +78,61 @@ bool Executor::AddThread() {
 
 void Executor::Stop() {
   std::deque<Entry> dropped;
+  Threads threads;
   {
-    std::lock_guard<std::mutex> guard(mutex_);
+    std::unique_lock<std::mutex> lock(mutex_);
     stopping_ = true;
     dropped.swap(queue_);
     wake_.notify_all();
+    // Those that end by themselves just now move from one list to the other.
+    left_.wait(lock, [this] { return threads_.empty(); });
+    threads.swap(ended_);
   }
-  for (std::thread& thread : threads_) thread.join();
-  threads_.clear();
+  for (std::thread& thread : threads) thread.join();
   // Tasks that wait in a lane may own the object that owns the lane.
   for (const Entry& entry : dropped) {
     if (entry.lane != nullptr) entry.lane->waiting_.clear();
   }
 }
 
-void Executor::Run() {
+bool Executor::WaitForWork(std::unique_lock<std::mutex>& lock) {
+  const auto ready = [this] { return stopping_ || !queue_.empty(); };
+  ++idle_;
+  if (idle_time_ == std::chrono::seconds()) {
+    wake_.wait(lock, ready);
+  } else {
+    wake_.wait_for(lock, idle_time_, ready);
+  }
+  --idle_;
+  return !stopping_ && !queue_.empty();
+}
+
+void Executor::Run(Threads::iterator self) {
   ThreadContext context;
   std::unique_lock<std::mutex> lock(mutex_);
-  while (true) {
-    ++idle_;
-    wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    --idle_;
-    if (stopping_) return;
+  while (WaitForWork(lock)) {
     Entry entry = std::move(queue_.front());
     queue_.pop_front();
-    lock.unlock();
-    entry.task();
-    entry.task = nullptr;
-    lock.lock();
-    if (entry.lane == nullptr) continue;
-    if (entry.lane->waiting_.empty() || stopping_) {
-      entry.lane->busy_ = false;
-      entry.lane->waiting_.clear();
-    } else {
-      Task next = std::move(entry.lane->waiting_.front());
-      entry.lane->waiting_.pop_front();
-      queue_.push_back({std::move(next), std::move(entry.lane)});
-      wake_.notify_one();
-    }
+    RunTask(std::move(entry), lock);
+  }
+  ended_.splice(ended_.end(), threads_, self);
+  left_.notify_all();
+}
+
+void Executor::RunTask(Entry entry, std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
+  entry.task();
+  entry.task = nullptr;
+  lock.lock();
+  if (entry.lane == nullptr) return;
+  if (entry.lane->waiting_.empty() || stopping_) {
+    entry.lane->busy_ = false;
+    entry.lane->waiting_.clear();
+  } else {
+    Task next = std::move(entry.lane->waiting_.front());
+    entry.lane->waiting_.pop_front();
+    queue_.push_back({std::move(next), std::move(entry.lane)});
+    wake_.notify_one();
   }
 }
 

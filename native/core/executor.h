@@ -3,14 +3,15 @@
 // them before any clean-up hook could cancel them.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
-#include <vector>
 
 namespace apt_ostree {
 
@@ -27,8 +28,9 @@ class Lane {
 
 class Executor {
  public:
-  // Threads start when there is work for them, up to `max_threads`, and stay.
-  Executor(std::string name, size_t max_threads);
+  // Threads start when there is work for them, up to `max_threads`, and stay; with `idle`, until
+  // there was none for that long.
+  Executor(std::string name, size_t max_threads, std::chrono::seconds idle = {});
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
@@ -45,15 +47,23 @@ class Executor {
     Task task;
     std::shared_ptr<Lane> lane;
   };
-  void Run();
+  using Threads = std::list<std::thread>;
+  void Run(Threads::iterator self);
   bool AddThread();
+  // False when the thread is to end.
+  bool WaitForWork(std::unique_lock<std::mutex>& lock);
+  void RunTask(Entry entry, std::unique_lock<std::mutex>& lock);
 
   const std::string name_;
   const size_t max_threads_;
+  const std::chrono::seconds idle_time_;
   std::mutex mutex_;
   std::condition_variable wake_;
+  std::condition_variable left_;
   std::deque<Entry> queue_;
-  std::vector<std::thread> threads_;
+  Threads threads_;
+  // Have nothing more to do, and are to be joined.
+  Threads ended_;
   size_t idle_ = 0;
   bool stopping_ = false;
 };

@@ -52,13 +52,13 @@ Napi::Value ImportDebJob(const Napi::CallbackInfo& info) {
   std::string path = arguments.Path(1, "path");
   std::optional<std::string> sha256 = arguments.Object(2, "options").OptionalString("sha256");
   // No lane: imports run side by side in one transaction.
-  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
-                    [state, path = std::move(path), sha256 = std::move(sha256)](JobContext& job) {
-                      const auto share = state->RequireTransaction();
-                      auto deb =
-                          std::make_shared<ImportedDeb>(ImportDeb(share.repo(), path, sha256, job));
-                      return [deb](Napi::Env env) { return ImportedToJs(env, *deb); };
-                    });
+  return Job::Start(
+      info.Env(), AddonData::Of(info.Env()).waiting(), nullptr, info.Env().Undefined(),
+      [state, path = std::move(path), sha256 = std::move(sha256)](JobContext& job) {
+        const auto share = state->RequireTransaction();
+        auto deb = std::make_shared<ImportedDeb>(ImportDeb(share.repo(), path, sha256, job));
+        return [deb](Napi::Env env) { return ImportedToJs(env, *deb); };
+      });
 }
 
 // writeHollowDebs(repo, [{commit, destination}], {preinst})
@@ -79,7 +79,8 @@ Napi::Value WriteHollowDebsJob(const Napi::CallbackInfo& info) {
     requests.push_back({std::move(commit), request.Path("destination")});
   }
   const bool preinst = arguments.Object(2, "options").Bool("preinst", true);
-  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).waiting(), nullptr,
+                    info.Env().Undefined(),
                     [state, requests = std::move(requests), preinst](JobContext& job) {
                       auto repo = state->Use();
                       WriteHollowDebs(repo.get(), requests, preinst, job);

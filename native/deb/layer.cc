@@ -33,7 +33,7 @@ Napi::Value FillLayerJob(const Napi::CallbackInfo& info) {
   std::string directory = arguments.Path(1, "directory");
   std::vector<std::string> commits = arguments.Strings(2, "commits");
   return Job::Start(
-      info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
+      info.Env(), AddonData::Of(info.Env()).waiting(), nullptr, info.Env().Undefined(),
       [state, directory = std::move(directory), commits = std::move(commits)](JobContext& job) {
         auto repo = state->Use();
         auto result = std::make_shared<FillResult>(FillLayer(repo.get(), directory, commits, job));
@@ -70,17 +70,16 @@ Napi::Value MergeLayerJob(const Napi::CallbackInfo& info) {
   std::shared_ptr<LayerLinks> links;
   if (options.Has("links")) links = Links::StateOf(info.Env(), options.Raw("links"), "links");
   std::vector<std::string> skip = options.Strings("skip");
-  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
-                    [state, tree, directory = std::move(directory), links,
-                     skip = std::move(skip)](JobContext& job) {
-                      const auto share = state->RequireTransaction();
-                      const auto locked = tree->Lock();
-                      const MergeResult result =
-                          MergeLayer(share.repo(), locked.get(), directory, links.get(), skip, job);
-                      return [result](Napi::Env env) -> Napi::Value {
-                        return MergedToJs(env, result);
-                      };
-                    });
+  return Job::Start(
+      info.Env(), AddonData::Of(info.Env()).waiting(), nullptr, info.Env().Undefined(),
+      [state, tree, directory = std::move(directory), links,
+       skip = std::move(skip)](JobContext& job) {
+        const auto share = state->RequireTransaction();
+        const auto locked = tree->Lock();
+        const MergeResult result =
+            MergeLayer(share.repo(), locked.get(), directory, links.get(), skip, job);
+        return [result](Napi::Env env) -> Napi::Value { return MergedToJs(env, result); };
+      });
 }
 
 }  // namespace

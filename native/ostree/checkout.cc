@@ -246,7 +246,7 @@ Napi::Value Repo::Checkout(const Napi::CallbackInfo& info) {
   std::vector<CheckoutSource> sources = CheckedSources(info[0]);
   std::string destination = arguments.Path(1, "destination");
   CheckoutOptions options = CheckedOptions(arguments.Object(2, "options"), info.Env());
-  return Start(
+  return StartWaiting(
       info, [state = state(), sources = std::move(sources), destination = std::move(destination),
              options = std::move(options)](JobContext& job) {
         auto repo = state->Use();
@@ -273,8 +273,8 @@ Napi::Value Repo::CheckoutComposefs(const Napi::CallbackInfo& info) {
   } else if (verity != "none") {
     throw InvalidArgumentValue(info.Env(), "verity", "must be 'none', 'available' or 'required'");
   }
-  return Start(info, [state = state(), rev = std::move(rev), destination = std::move(destination),
-                      level](JobContext& job) {
+  return StartWaiting(info, [state = state(), rev = std::move(rev),
+                             destination = std::move(destination), level](JobContext& job) {
     auto repo = state->Use();
     using Call = gboolean (*)(OstreeRepo*, GVariant*, int, const char*, const char*, GCancellable*,
                               GError**);

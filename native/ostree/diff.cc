@@ -191,8 +191,8 @@ Napi::Value Repo::Diff(const Napi::CallbackInfo& info) {
   options.ignore_xattrs = given.Bool("ignoreXattrs", false);
   options.uid = static_cast<int>(given.Integer("uid", -1, 0, INT32_MAX));
   options.gid = static_cast<int>(given.Integer("gid", -1, 0, INT32_MAX));
-  return Start(info, [state = state(), from = std::move(from), to = std::move(to),
-                      options = std::move(options)](JobContext& job) {
+  return StartWaiting(info, [state = state(), from = std::move(from), to = std::move(to),
+                             options = std::move(options)](JobContext& job) {
     auto repo = state->Use();
     if (from.rev.empty() || to.rev.empty()) {
       return DiffToJs(DiffDirectories(repo.get(), from, to, options, job.cancellable()));

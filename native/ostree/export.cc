@@ -228,8 +228,8 @@ Napi::Value Repo::ExportArchive(const Napi::CallbackInfo& info) {
   // The caller may close its own before the job comes to it.
   auto target = std::make_shared<UniqueFd>(fcntl(fd, F_DUPFD_CLOEXEC, 0));
   const int problem = errno;
-  return Start(info, [state = state(), rev = std::move(rev), target, problem,
-                      options = std::move(options)](JobContext& job) {
+  return StartWaiting(info, [state = state(), rev = std::move(rev), target, problem,
+                             options = std::move(options)](JobContext& job) {
     if (!*target) throw FromErrno(problem, "Writing the archive", "");
     Export(state->Use().get(), rev, target->get(), options, job);
     return Undefined();

@@ -41,7 +41,7 @@ Napi::Value ChecksumFile(const Napi::CallbackInfo& info) {
     flags |= OSTREE_CHECKSUM_FLAGS_CANONICAL_PERMISSIONS;
   }
   return Job::Start(
-      info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
+      info.Env(), AddonData::Of(info.Env()).waiting(), nullptr, info.Env().Undefined(),
       [path = std::move(path), flags](JobContext& job) {
         struct stat stat = StatOf(path, "Reading");
         RequireFileOrLink(stat, path);
@@ -62,8 +62,8 @@ Napi::Value BreakHardlink(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   std::string path = arguments.Path(0, "path");
   const bool skip_xattrs = arguments.Bool(1, "skipXattrs");
-  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
-                    [path = std::move(path), skip_xattrs](JobContext& job) {
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).waiting(), nullptr,
+                    info.Env().Undefined(), [path = std::move(path), skip_xattrs](JobContext& job) {
                       const struct stat stat = StatOf(path, "Breaking a hard link:");
                       RequireFileOrLink(stat, path);
                       GError* error = nullptr;

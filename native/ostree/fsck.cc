@@ -387,7 +387,7 @@ Napi::Value Repo::FsckAll(const Napi::CallbackInfo& info) {
     return [report = std::move(report)](Napi::Env env) { return ReportToJs(env, report); };
   };
   return request.changes() ? StartAlone(info, std::move(work), info[1])
-                           : Start(info, std::move(work), info[1]);
+                           : StartWaiting(info, std::move(work), info[1]);
 }
 
 Napi::Value Repo::MarkPartial(const Napi::CallbackInfo& info) {

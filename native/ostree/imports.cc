@@ -159,7 +159,7 @@ Napi::Value Repo::WriteDirectory(const Napi::CallbackInfo& info) {
   const Options options = arguments.Object(2, "options");
   ImportOptions import = CheckedImport(options, info[3]);
   TreePath prefix = CheckedPrefix(options);
-  return Start(
+  return StartWaiting(
       info,
       [state = state(), tree_state, path = std::move(path), import = std::move(import),
        prefix = std::move(prefix)](JobContext& job) {
@@ -196,7 +196,7 @@ Napi::Value Repo::WriteArchive(const Napi::CallbackInfo& info) {
   // A copy of the descriptor: the caller may close its own any time.
   const auto source = std::make_shared<UniqueFd>(given < 0 ? -1 : fcntl(given, F_DUPFD_CLOEXEC, 0));
   if (given >= 0 && !*source) throw FromErrno(errno, "Reading an archive", "").ToJs(info.Env());
-  return Start(
+  return StartWaiting(
       info,
       [state = state(), tree_state, path = std::move(path), source, import = std::move(import),
        archive = std::move(archive), prefix = std::move(prefix)](JobContext& job) {
@@ -224,7 +224,7 @@ Napi::Value Repo::WriteCommitTree(const Napi::CallbackInfo& info) {
   const Options options = arguments.Object(3, "options");
   ImportOptions import = CheckedImport(options, info[4]);
   TreePath prefix = CheckedPrefix(options);
-  return Start(
+  return StartWaiting(
       info,
       [state = state(), tree_state, rev = std::move(rev), subpath = std::move(subpath),
        import = std::move(import), prefix = std::move(prefix)](JobContext& job) {

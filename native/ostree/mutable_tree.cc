@@ -113,7 +113,8 @@ Napi::Value MutableTree::FromChecksums(const Napi::CallbackInfo& info) {
 Napi::Value MutableTree::Apply(const Napi::CallbackInfo& info) {
   auto repo = Repo::StateOf(info.Env(), info[0], "repo");
   std::vector<TreeEdit> edits = CheckedTreeEdits(info[1], "edits");
-  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).waiting(), nullptr,
+                    info.Env().Undefined(),
                     [state = state(), repo, edits = std::move(edits)](JobContext& job) {
                       const TransactionShare transaction = repo->RequireTransaction();
                       const MutableTreeState::Locked tree = state->Lock();
@@ -131,7 +132,7 @@ Napi::Value MutableTree::List(const Napi::CallbackInfo& info) {
   auto repo = Repo::StateOf(info.Env(), info[0], "repo");
   TreePath path = CheckedTreePath(info[1], "path");
   const bool recursive = arguments.Bool(2, "recursive");
-  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info[3],
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).waiting(), nullptr, info[3],
                     [state = state(), repo, path = std::move(path), recursive](JobContext& job) {
                       auto handle = repo->Use();
                       EntryReader reader(handle.get(), job.cancellable());

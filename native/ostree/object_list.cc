@@ -287,8 +287,8 @@ Napi::Value Repo::ListReachable(const Napi::CallbackInfo& info) {
   const auto depth = static_cast<int>(options.Integer("depth", 0, -1, INT32_MAX));
   const bool commit_only = options.Bool("commitOnly", false);
   const bool commits = options.Bool("commits", false);
-  return Start(info, [state = state(), revs = std::move(revs), depth, commit_only,
-                      commits](JobContext& job) {
+  return StartWaiting(info, [state = state(), revs = std::move(revs), depth, commit_only,
+                             commits](JobContext& job) {
     auto repo = state->Use();
     std::vector<std::string> from;
     if (revs) {
@@ -307,45 +307,45 @@ Napi::Value Repo::ListReachable(const Napi::CallbackInfo& info) {
 Napi::Value Repo::CompareObjects(const Napi::CallbackInfo& info) {
   std::string from = CheckedRev(info[0], "from");
   std::string to = CheckedRev(info[1], "to");
-  return Start(info,
-               [state = state(), from = std::move(from), to = std::move(to)](JobContext& job) {
-                 auto repo = state->Use();
-                 const auto objects_of = [&](const std::string& rev) {
-                   return ReachableFrom(repo.get(), {ResolveCommit(repo.get(), rev)}, 0, false,
-                                        job.cancellable());
-                 };
-                 const GHashTablePtr old_objects = objects_of(from);
-                 const GHashTablePtr new_objects = objects_of(to);
-                 guint common = 0;
-                 guint64 bytes = 0;
-                 GHashTableIter iter;
-                 gpointer key = nullptr;
-                 g_hash_table_iter_init(&iter, new_objects.get());
-                 while (g_hash_table_iter_next(&iter, &key, nullptr)) {
-                   if (g_hash_table_contains(old_objects.get(), key)) {
-                     ++common;
-                     continue;
-                   }
-                   const ObjectName name = NameOf(key);
-                   guint64 size = 0;
-                   GError* error = nullptr;
-                   if (!ostree_repo_query_object_storage_size(repo.get(), name.type, name.checksum,
-                                                              &size, job.cancellable(), &error)) {
-                     throw FromGError(error, "Looking at an object").Detail("ref", name.checksum);
-                   }
-                   bytes += size;
-                 }
-                 const guint old_count = g_hash_table_size(old_objects.get());
-                 const guint new_count = g_hash_table_size(new_objects.get());
-                 return [=](Napi::Env env) -> Napi::Value {
-                   Napi::Object object = Napi::Object::New(env);
-                   object.Set("from", old_count);
-                   object.Set("to", new_count);
-                   object.Set("common", common);
-                   object.Set("newBytes", static_cast<double>(bytes));
-                   return object;
-                 };
-               });
+  return StartWaiting(
+      info, [state = state(), from = std::move(from), to = std::move(to)](JobContext& job) {
+        auto repo = state->Use();
+        const auto objects_of = [&](const std::string& rev) {
+          return ReachableFrom(repo.get(), {ResolveCommit(repo.get(), rev)}, 0, false,
+                               job.cancellable());
+        };
+        const GHashTablePtr old_objects = objects_of(from);
+        const GHashTablePtr new_objects = objects_of(to);
+        guint common = 0;
+        guint64 bytes = 0;
+        GHashTableIter iter;
+        gpointer key = nullptr;
+        g_hash_table_iter_init(&iter, new_objects.get());
+        while (g_hash_table_iter_next(&iter, &key, nullptr)) {
+          if (g_hash_table_contains(old_objects.get(), key)) {
+            ++common;
+            continue;
+          }
+          const ObjectName name = NameOf(key);
+          guint64 size = 0;
+          GError* error = nullptr;
+          if (!ostree_repo_query_object_storage_size(repo.get(), name.type, name.checksum, &size,
+                                                     job.cancellable(), &error)) {
+            throw FromGError(error, "Looking at an object").Detail("ref", name.checksum);
+          }
+          bytes += size;
+        }
+        const guint old_count = g_hash_table_size(old_objects.get());
+        const guint new_count = g_hash_table_size(new_objects.get());
+        return [=](Napi::Env env) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("from", old_count);
+          object.Set("to", new_count);
+          object.Set("common", common);
+          object.Set("newBytes", static_cast<double>(bytes));
+          return object;
+        };
+      });
 }
 
 }  // namespace apt_ostree

@@ -165,7 +165,17 @@ void Repo::Init(Napi::Env env, Napi::Object exports) {
 }
 
 Napi::Value Repo::Start(const Napi::CallbackInfo& info, Work work, Napi::Value progress) const {
-  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr,
+  return StartOn(info, AddonData::Of(info.Env()).ostree(), std::move(work), progress);
+}
+
+Napi::Value Repo::StartWaiting(const Napi::CallbackInfo& info, Work work,
+                               Napi::Value progress) const {
+  return StartOn(info, AddonData::Of(info.Env()).waiting(), std::move(work), progress);
+}
+
+Napi::Value Repo::StartOn(const Napi::CallbackInfo& info, Executor& executor, Work work,
+                          Napi::Value progress) const {
+  return Job::Start(info.Env(), executor, nullptr,
                     progress.IsEmpty() ? info.Env().Undefined() : progress,
                     [state = state(), work = std::move(work)](JobContext& job) {
                       const auto reading = state->ConfigShared();
@@ -175,7 +185,7 @@ Napi::Value Repo::Start(const Napi::CallbackInfo& info, Work work, Napi::Value p
 
 Napi::Value Repo::StartAlone(const Napi::CallbackInfo& info, Work work,
                              Napi::Value progress) const {
-  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), state()->writes(),
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).waiting(), state()->writes(),
                     progress.IsEmpty() ? info.Env().Undefined() : progress, std::move(work));
 }
 

@@ -25,12 +25,18 @@ class Repo : public Wrap<Repo, RepoState> {
   static void Init(Napi::Env env, Napi::Object exports);
 
  private:
-  // Work that reads, or that writes objects inside the open transaction: any number in parallel.
+  // Work that reads, or that writes single objects inside the open transaction: any number in
+  // parallel.
   Napi::Value Start(const Napi::CallbackInfo& info, Work work,
                     Napi::Value progress = Napi::Value()) const;
+  // The same for work that takes long or waits for something else than the disk.
+  Napi::Value StartWaiting(const Napi::CallbackInfo& info, Work work,
+                           Napi::Value progress = Napi::Value()) const;
   // Work that must be alone among the writers of this handle.
   Napi::Value StartAlone(const Napi::CallbackInfo& info, Work work,
                          Napi::Value progress = Napi::Value()) const;
+  Napi::Value StartOn(const Napi::CallbackInfo& info, Executor& executor, Work work,
+                      Napi::Value progress) const;
 
   static Napi::Value Open(const Napi::CallbackInfo& info);
   static Napi::Value CreateRepo(const Napi::CallbackInfo& info);

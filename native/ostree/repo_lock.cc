@@ -107,7 +107,7 @@ void RepoLocks::Pop(bool exclusive) {
 
 Napi::Value Repo::TryLock(const Napi::CallbackInfo& info) {
   const bool exclusive = Arguments(info).Bool(0, "exclusive");
-  return Start(info, [state = state(), exclusive](JobContext& job) -> ToJs {
+  return StartWaiting(info, [state = state(), exclusive](JobContext& job) -> ToJs {
     auto repo = state->Use();
     // libostree would only upgrade the transaction's own lock, and what needs an exclusive one
     // would go ahead and remove what the transaction counts on.
@@ -120,7 +120,7 @@ Napi::Value Repo::TryLock(const Napi::CallbackInfo& info) {
 
 Napi::Value Repo::Unlock(const Napi::CallbackInfo& info) {
   const bool exclusive = Arguments(info).Bool(0, "exclusive");
-  return Start(info, [state = state(), exclusive](JobContext&) {
+  return StartWaiting(info, [state = state(), exclusive](JobContext&) {
     state->locks().Release(exclusive);
     return Undefined();
   });

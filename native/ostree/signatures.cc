@@ -215,85 +215,86 @@ Napi::Value Repo::GpgDeleteSignatures(const Napi::CallbackInfo& info) {
 Napi::Value Repo::GpgVerifyCommit(const Napi::CallbackInfo& info) {
   std::string checksum = CheckedChecksum(info[0], "checksum");
   Keyring keyring = CheckedKeyring(info.Env(), info[1]);
-  return Start(info,
-               [state = state(), checksum = std::move(checksum),
-                keyring = std::move(keyring)](JobContext& job) -> ToJs {
-                 auto repo = state->Use();
-                 RequireObject(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, checksum);
-                 LoadDetached(repo.get(), checksum, job.cancellable());
-                 GError* error = nullptr;
-                 RefuseFifo(keyring.file);
-                 const auto directory = FileOrNull(keyring.directory);
-                 const auto file = FileOrNull(keyring.file);
-                 auto result = GpgResultPtr::Take(
-                     keyring.remote ? ostree_repo_verify_commit_for_remote(
-                                          repo.get(), checksum.c_str(), keyring.remote->c_str(),
-                                          job.cancellable(), &error)
-                                    : ostree_repo_verify_commit_ext(repo.get(), checksum.c_str(),
-                                                                    directory.get(), file.get(),
-                                                                    job.cancellable(), &error));
-                 if (!result) throw FromGError(error, "Verifying a commit").Detail("ref", checksum);
-                 return SignaturesResult(result.get());
-               });
+  return StartWaiting(info,
+                      [state = state(), checksum = std::move(checksum),
+                       keyring = std::move(keyring)](JobContext& job) -> ToJs {
+                        auto repo = state->Use();
+                        RequireObject(repo.get(), OSTREE_OBJECT_TYPE_COMMIT, checksum);
+                        LoadDetached(repo.get(), checksum, job.cancellable());
+                        GError* error = nullptr;
+                        RefuseFifo(keyring.file);
+                        const auto directory = FileOrNull(keyring.directory);
+                        const auto file = FileOrNull(keyring.file);
+                        auto result = GpgResultPtr::Take(
+                            keyring.remote ? ostree_repo_verify_commit_for_remote(
+                                                 repo.get(), checksum.c_str(),
+                                                 keyring.remote->c_str(), job.cancellable(), &error)
+                                           : ostree_repo_verify_commit_ext(
+                                                 repo.get(), checksum.c_str(), directory.get(),
+                                                 file.get(), job.cancellable(), &error));
+                        if (!result)
+                          throw FromGError(error, "Verifying a commit").Detail("ref", checksum);
+                        return SignaturesResult(result.get());
+                      });
 }
 
 Napi::Value Repo::GpgSignData(const Napi::CallbackInfo& info) {
   SharedBytes data = CheckedBytes(info[0], "data");
   std::vector<std::string> ids = CheckedKeyIds(info[1], "keys");
   std::optional<std::string> home = Arguments(info).OptionalString(2, "gpgHome");
-  return Start(info,
-               [state = state(), data = std::move(data), ids = std::move(ids),
-                home = std::move(home)](JobContext& job) -> ToJs {
-                 auto repo = state->Use();
-                 const StringVector keys(ids);
-                 GBytesPtr metadata;
-                 GError* error = nullptr;
-                 // The pointers are const all the way down, whatever the header says.
-                 if (!ostree_repo_gpg_sign_data(repo.get(), data.get(), nullptr,
-                                                const_cast<const gchar**>(keys.get()), OrNull(home),
-                                                Out(metadata), job.cancellable(), &error)) {
-                   throw FromGError(error, "Signing");
-                 }
-                 // It packs them as a summary's signatures are; what verifies data wants them as
-                 // they are.
-                 const VariantPtr dict = VariantPtr::Sink(
-                     g_variant_new_from_bytes(G_VARIANT_TYPE_VARDICT, metadata.get(), FALSE));
-                 const VariantPtr list = VariantPtr::Take(
-                     g_variant_lookup_value(dict.get(), kGpgSignatures, G_VARIANT_TYPE("aay")));
-                 std::vector<SharedBytes> signatures;
-                 for (gsize i = 0; list && i < g_variant_n_children(list.get()); ++i) {
-                   const VariantPtr one =
-                       VariantPtr::Take(g_variant_get_child_value(list.get(), i));
-                   signatures.push_back(TakeBytes(g_variant_get_data_as_bytes(one.get())));
-                 }
-                 return [signatures = std::move(signatures)](Napi::Env env) -> Napi::Value {
-                   Napi::Array array = Napi::Array::New(env, signatures.size());
-                   for (size_t i = 0; i < signatures.size(); ++i) {
-                     array.Set(static_cast<uint32_t>(i), BytesToJs(env, signatures[i].get()));
-                   }
-                   return array;
-                 };
-               });
+  return StartWaiting(
+      info,
+      [state = state(), data = std::move(data), ids = std::move(ids),
+       home = std::move(home)](JobContext& job) -> ToJs {
+        auto repo = state->Use();
+        const StringVector keys(ids);
+        GBytesPtr metadata;
+        GError* error = nullptr;
+        // The pointers are const all the way down, whatever the header says.
+        if (!ostree_repo_gpg_sign_data(repo.get(), data.get(), nullptr,
+                                       const_cast<const gchar**>(keys.get()), OrNull(home),
+                                       Out(metadata), job.cancellable(), &error)) {
+          throw FromGError(error, "Signing");
+        }
+        // It packs them as a summary's signatures are; what verifies data wants them as
+        // they are.
+        const VariantPtr dict = VariantPtr::Sink(
+            g_variant_new_from_bytes(G_VARIANT_TYPE_VARDICT, metadata.get(), FALSE));
+        const VariantPtr list = VariantPtr::Take(
+            g_variant_lookup_value(dict.get(), kGpgSignatures, G_VARIANT_TYPE("aay")));
+        std::vector<SharedBytes> signatures;
+        for (gsize i = 0; list && i < g_variant_n_children(list.get()); ++i) {
+          const VariantPtr one = VariantPtr::Take(g_variant_get_child_value(list.get(), i));
+          signatures.push_back(TakeBytes(g_variant_get_data_as_bytes(one.get())));
+        }
+        return [signatures = std::move(signatures)](Napi::Env env) -> Napi::Value {
+          Napi::Array array = Napi::Array::New(env, signatures.size());
+          for (size_t i = 0; i < signatures.size(); ++i) {
+            array.Set(static_cast<uint32_t>(i), BytesToJs(env, signatures[i].get()));
+          }
+          return array;
+        };
+      });
 }
 
 Napi::Value Repo::GpgVerifyData(const Napi::CallbackInfo& info) {
   SharedBytes data = CheckedBytes(info[0], "data");
   SharedBytes signatures = CheckedBytes(info[1], "signatures");
   Keyring keyring = CheckedKeyring(info.Env(), info[2]);
-  return Start(info,
-               [state = state(), data = std::move(data), signatures = std::move(signatures),
-                keyring = std::move(keyring)](JobContext& job) -> ToJs {
-                 auto repo = state->Use();
-                 GError* error = nullptr;
-                 RefuseFifo(keyring.file);
-                 const auto directory = FileOrNull(keyring.directory);
-                 const auto file = FileOrNull(keyring.file);
-                 auto result = GpgResultPtr::Take(ostree_repo_gpg_verify_data(
-                     repo.get(), OrNull(keyring.remote), data.get(), signatures.get(),
-                     directory.get(), file.get(), job.cancellable(), &error));
-                 if (!result) throw FromGError(error, "Verifying");
-                 return SignaturesResult(result.get());
-               });
+  return StartWaiting(info,
+                      [state = state(), data = std::move(data), signatures = std::move(signatures),
+                       keyring = std::move(keyring)](JobContext& job) -> ToJs {
+                        auto repo = state->Use();
+                        GError* error = nullptr;
+                        RefuseFifo(keyring.file);
+                        const auto directory = FileOrNull(keyring.directory);
+                        const auto file = FileOrNull(keyring.file);
+                        auto result = GpgResultPtr::Take(ostree_repo_gpg_verify_data(
+                            repo.get(), OrNull(keyring.remote), data.get(), signatures.get(),
+                            directory.get(), file.get(), job.cancellable(), &error));
+                        if (!result) throw FromGError(error, "Verifying");
+                        return SignaturesResult(result.get());
+                      });
 }
 
 Napi::Value Repo::Verify(const Napi::CallbackInfo& info) {
@@ -303,7 +304,7 @@ Napi::Value Repo::Verify(const Napi::CallbackInfo& info) {
   int flags = OSTREE_REPO_VERIFY_FLAGS_NONE;
   if (!arguments.Bool(2, "gpg")) flags |= OSTREE_REPO_VERIFY_FLAGS_NO_GPG;
   if (!arguments.Bool(3, "sign")) flags |= OSTREE_REPO_VERIFY_FLAGS_NO_SIGNAPI;
-  return Start(
+  return StartWaiting(
       info,
       [state = state(), rev = std::move(rev), remote = std::move(remote),
        flags](JobContext& job) -> ToJs {

@@ -289,7 +289,7 @@ Napi::Value Repo::SummaryVerify(const Napi::CallbackInfo& info) {
   std::string name = CheckedRemoteName(info[0], "remote");
   SharedBytes summary = CheckedBytes(info[1], "summary");
   SharedBytes signatures = CheckedBytes(info[2], "signatures");
-  return Start(
+  return StartWaiting(
       info,
       [state = state(), name = std::move(name), summary = std::move(summary),
        signatures = std::move(signatures)](JobContext& job) -> ToJs {

@@ -130,7 +130,7 @@ Napi::Value Repo::TransactionSetRef(const Napi::CallbackInfo& info) {
 
 Napi::Value Repo::WriteTree(const Napi::CallbackInfo& info) {
   auto tree_state = MutableTree::StateOf(info.Env(), info[0], "tree");
-  return Start(info, [state = state(), tree_state](JobContext& job) {
+  return StartWaiting(info, [state = state(), tree_state](JobContext& job) {
     const TransactionShare transaction = state->RequireTransaction();
     const MutableTreeState::Locked tree = tree_state->Lock();
     GObjectPtr<GFile> root;

@@ -139,8 +139,8 @@ Napi::Value Repo::WriteFile(const Napi::CallbackInfo& info) {
   } else {
     bytes = CheckedBytes(info[0], "content");
   }
-  return Start(info, [state = state(), attributes = std::move(attributes), bytes = std::move(bytes),
-                      source = std::move(source)](JobContext& job) {
+  Work work = [state = state(), attributes = std::move(attributes), bytes = std::move(bytes),
+               source](JobContext& job) {
     const TransactionShare transaction = state->RequireTransaction();
     RequireStorable(transaction.repo(), attributes, false);
     ContentWriter writer(transaction.repo(), job);
@@ -155,7 +155,8 @@ Napi::Value Repo::WriteFile(const Napi::CallbackInfo& info) {
       if (size > 0) writer.Append(data, size);
     }
     return Text(writer.Finish());
-  });
+  };
+  return source ? StartWaiting(info, std::move(work)) : Start(info, std::move(work));
 }
 
 // writeSymlink(target, attributes)

@@ -1,0 +1,101 @@
+/** Jobs that wait leave the threads alone that others need, also those that they wait for. */
+
+import { once, setMaxListeners } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { PassThrough } from 'node:stream';
+import { MutableTree, type TreeEdit } from 'apt-ostree/ostree';
+import { afterAll, expect, test } from 'vitest';
+import { commitEdits } from '../../support/ostree.js';
+import { createRepo } from '../../support/repo.js';
+import { temporaryDirectory } from '../../support/temp.js';
+
+const scratch = await temporaryDirectory('executor');
+afterAll(() => scratch.remove());
+
+/** More than reads have threads, and larger than a pipe. */
+const kMany = 12;
+const kSize = 300_000;
+const numbers = [...Array(kMany).keys()];
+
+const source = await createRepo(scratch.join('source'), 'bare-user');
+afterAll(() => source.close());
+const files: TreeEdit[] = numbers.map((i) => ({
+  op: 'file',
+  path: `/file${i}`,
+  content: Buffer.alloc(kSize, i),
+}));
+await commitEdits(source, 'many', files);
+
+test('streams from one repository to another, more than there are threads for reading', async () => {
+  await using target = await createRepo(scratch.join('streams'), 'bare-user');
+  const { stats } = await target.transaction((transaction) =>
+    Promise.all(
+      numbers.map((i) =>
+        transaction.writeRegularFile(source.createReadStream('many', `/file${i}`)),
+      ),
+    ),
+  );
+  expect(stats.contentBytesWritten).toBe(kMany * kSize);
+});
+
+/** The reader is done at the end of the archive, before the padding that follows. */
+async function* toTheEnd(stream: PassThrough) {
+  try {
+    yield* stream.iterator({ destroyOnReturn: false });
+  } finally {
+    stream.resume();
+  }
+}
+
+test('archives from one repository to another', async () => {
+  await using target = await createRepo(scratch.join('archives'), 'bare-user');
+  await target.transaction((transaction) =>
+    Promise.all(
+      numbers.map(async () => {
+        const archive = new PassThrough();
+        using tree = MutableTree.create();
+        await Promise.all([
+          source.exportArchive('many', archive),
+          transaction.writeArchive(toTheEnd(archive), tree),
+        ]);
+        expect(await tree.list(target, '/')).toHaveLength(kMany);
+      }),
+    ),
+  );
+});
+
+test('reads go on while others wait for a server, a stream and a tree', async () => {
+  const connections: object[] = [];
+  const silent = createServer((socket) => connections.push(socket.on('error', () => {})));
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const stop = new AbortController();
+  const { signal } = stop;
+  setMaxListeners(0, signal);
+  const waiting: Promise<unknown>[] = [];
+  await using target = await createRepo(scratch.join('waiting'), 'bare-user');
+  const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  for (const i of numbers) {
+    const repo = await createRepo(scratch.join(`pull${i}`), 'archive');
+    await repo.remotes.add('silent', url, { gpgVerify: false });
+    waiting.push(repo.pull('silent', { refs: ['x'], signal }).finally(() => repo.close()));
+  }
+  waiting.push(
+    target.transaction((transaction) => {
+      using tree = MutableTree.create();
+      return Promise.all([
+        ...numbers.map(() => transaction.writeRegularFile(new PassThrough(), { signal })),
+        transaction.writeArchive(new PassThrough(), tree, { signal }),
+        ...numbers.map(() => tree.list(target, '/', { signal })),
+      ]);
+    }),
+  );
+  const settled = Promise.allSettled(waiting);
+  while (connections.length < kMany) await once(silent, 'connection');
+  expect(Object.keys(await source.listRefs())).toEqual(['many']);
+  expect(await source.readFile('many', '/file1')).toHaveLength(kSize);
+  expect(await target.listRefs()).toEqual({});
+  stop.abort();
+  for (const { status } of await settled) expect(status).toBe('rejected');
+  silent.close();
+});

@@ -58,6 +58,7 @@ const kDebian = {
     'libcap2-bin': 'setcap, for layers with file capabilities',
     e2fsprogs: 'chattr, to remove deployments',
     openssl: 'certificates of test servers',
+    systemd: 'systemd-tmpfiles and -sysusers, to make trees as a machine has them',
     strace: 'shows which files are opened',
     'clang-format': 'format of C++',
   },

@@ -5,12 +5,12 @@ import path from 'node:path';
 import { Composer, type FallbackEvent, type Repo } from 'apt-ostree';
 import { baseCheckout } from '../../lib/compose/base.js';
 import { runInSandbox } from '../../lib/compose/sandbox.js';
-import { writeScaffolding } from '../../lib/compose/skeleton.js';
 import { Workspace } from '../../lib/compose/workspace.js';
 import type { AptRepository } from '../support/apt-repository.js';
 import { run } from '../support/run.js';
 import { removeTree } from '../support/temp.js';
 import { allowed, kTexts, type TextRule } from './allowed.js';
+import { kArchive, runInChroot } from './chroot.js';
 import { describe } from './describe.js';
 
 export interface Request {
@@ -42,17 +42,18 @@ export interface Comparison {
   fallbacks: FallbackEvent[];
   seconds: { ours: number; theirs: number };
   /** Both trees, for a closer look, while the comparison's directory exists. */
-  roots: { ours: string; theirs: readonly string[] };
+  roots: { ours: string; theirs: string };
 }
 
 const kTimestamp = new Date(1_700_000_000_000);
-const kInside = '/run/apt-ostree';
+/** Of apt, where it leaves nothing in the tree. */
+const kState = '/run/state';
 
 const kAptOptions = [
-  `Dir::State::lists=${kInside}/state/lists`,
-  `Dir::Cache=${kInside}/state/cache`,
-  `Dir::Log=${kInside}/state/log`,
-  `Dir::Etc::sourcelist=${kInside}/state/sources.list`,
+  `Dir::State::lists=${kState}/lists`,
+  `Dir::Cache=${kState}/cache`,
+  `Dir::Log=${kState}/log`,
+  `Dir::Etc::sourcelist=${kState}/sources.list`,
   'Dir::Etc::sourceparts=-',
   'APT::Sandbox::User=root',
   'APT::Install-Recommends=false',
@@ -61,6 +62,17 @@ const kAptOptions = [
   'Dpkg::Options::=--force-confdef',
   'Dpkg::Options::=--force-confold',
 ].flatMap((option) => ['-o', option]);
+
+const kEnvironment = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  HOME: '/root',
+  TERM: 'dumb',
+  LC_ALL: 'C.UTF-8',
+  DEBIAN_FRONTEND: 'noninteractive',
+  // Times are data in places; an initramfs takes long and is made beside the modules by the engine.
+  SOURCE_DATE_EPOCH: String(kTimestamp.getTime() / 1000),
+  INITRD: 'No',
+};
 
 export class Differential {
   readonly #repo: Repo;
@@ -108,10 +120,7 @@ export class Differential {
     const theirs = await this.#withApt(await this.#rootForm(base), work, request);
     const end = performance.now();
     const ours = await this.#rootForm(result.commit);
-    const [left, right] = [
-      await describe([ours], `${work}/view-ours`),
-      await describe(theirs, `${work}/view-theirs`),
-    ];
+    const [left, right] = [await describe(ours), await describe(theirs)];
     const differences: Difference[] = [];
     const tolerated: Comparison['tolerated'] = [];
     const paths = new Set([...left.keys(), ...right.keys()]);
@@ -146,39 +155,26 @@ export class Differential {
     return await baseCheckout(this.#repo, commit, workspace);
   }
 
-  /** apt-get with the real packages in the engine's own sandbox. The layers, topmost first. */
-  async #withApt(base: string, work: string, request: Request): Promise<string[]> {
+  /** apt-get with the real packages on a copy of `base`. The directory of the result. */
+  async #withApt(base: string, work: string, request: Request): Promise<string> {
     const { install = [], remove = [], replace = [] } = request;
     const wanted = [...install, ...replace, ...remove.map((name) => `${name}-`)];
-    const scaffolding = path.join(work, 'scaffolding');
-    const state = path.join(work, 'state');
-    const upper = path.join(work, 'upper');
-    for (const name of ['state', 'scaffolding', 'run', 'state/lists', 'state/cache', 'state/log']) {
-      await mkdir(path.join(work, name));
-    }
-    await writeScaffolding(scaffolding);
+    const root = path.join(work, 'root');
     const { codename, directory } = this.#archive;
-    const list = `deb [trusted=yes] file:${kInside}/archive ${codename} main`;
+    const list = `deb [trusted=yes] file:${kArchive} ${codename} main`;
     const apt = (command: string) => `apt-get -qy ${kAptOptions.join(' ')} ${command}`;
-    const { exitCode, tail } = await runInSandbox({
-      directory: path.join(work, 'run'),
-      lower: [base, scaffolding],
-      upper,
-      binds: [
-        { source: state, target: `${kInside}/state`, writable: true },
-        { source: directory, target: `${kInside}/archive` },
-      ],
-      command: [
-        'sh',
-        '-ec',
-        `echo "${list}" > ${kInside}/state/sources.list
+    await runInChroot({
+      base,
+      root,
+      archive: directory,
+      script: `umask 022
+mkdir -p ${kState}/lists ${kState}/cache ${kState}/log
+echo "${list}" > ${kState}/sources.list
 ${apt('update')}
 ${apt(`--purge --allow-downgrades --allow-change-held-packages --allow-remove-essential install ${wanted.join(' ')}`)}`,
-      ],
-      environment: { SOURCE_DATE_EPOCH: String(kTimestamp.getTime() / 1000) },
+      environment: kEnvironment,
     });
-    if (exitCode !== 0) throw new Error(`apt-get ended with status ${exitCode}:\n${tail}`);
-    return [upper, base];
+    return root;
   }
 
   /** The package database must be consistent with itself and with the files. */
@@ -199,20 +195,17 @@ ${apt(`--purge --allow-downgrades --allow-change-held-packages --allow-remove-es
 async function samePart(
   file: string,
   ours: string,
-  theirs: readonly string[],
+  theirs: string,
   relayered: boolean,
 ): Promise<TextRule | undefined> {
   const rule = kTexts.find(
     ({ path: name, relayeredOnly }) => name === file && (relayered || !relayeredOnly),
   );
   if (!rule) return undefined;
-  const part = async (layers: readonly string[]) => {
-    for (const layer of layers) {
-      const text = await readFile(path.join(layer, file), 'utf8').catch(() => undefined);
-      if (text !== undefined) return rule.same(text);
-    }
-    return undefined;
+  const part = async (root: string) => {
+    const text = await readFile(path.join(root, file), 'utf8').catch(() => undefined);
+    return text === undefined ? undefined : rule.same(text);
   };
-  const mine = await part([ours]);
+  const mine = await part(ours);
   return mine !== undefined && mine === (await part(theirs)) ? rule : undefined;
 }

@@ -20,6 +20,7 @@ import { Repo } from 'apt-ostree';
 import { obstacle } from '../support/mirror.js';
 import { run } from '../support/run.js';
 import { temporaryDirectory } from '../support/temp.js';
+import { kAllowed, kTexts } from './allowed.js';
 import { archiveOf, kBasePackages } from './archive.js';
 import { type Comparison, Differential } from './compare.js';
 import { compareSteps, packagesOf } from './sets.js';
@@ -39,6 +40,8 @@ const { values } = parseArgs({
   },
 });
 
+/** Reasons of rules that allowed something. */
+const used = new Set<string>();
 const print = (line: string) => process.stdout.write(`${line}\n`);
 const reason = await obstacle();
 if (reason === undefined) process.exitCode = await main();
@@ -60,6 +63,9 @@ async function main(): Promise<number> {
   let failed = 0;
   for (const set of sets) {
     if (!(await compareSet(differential, base, set, archive.older))) failed += 1;
+  }
+  for (const rule of [...kAllowed, ...kTexts].map(({ reason: why }) => why)) {
+    if (values.sets && !used.has(rule)) print(`rule without a use: ${rule}`);
   }
   print(`${sets.length} sets, ${failed} differ`);
   return failed === 0 ? 0 : 1;
@@ -88,6 +94,7 @@ async function compareSet(
 async function report(name: string, result: Comparison): Promise<boolean> {
   const { differences, tolerated, paths, complaints, fallbacks, seconds } = result;
   const same = differences.length + complaints.length === 0;
+  for (const { reason: why } of tolerated) used.add(why);
   print(
     `${name}: ${same ? 'same' : 'DIFFERS'}, ${differences.length} of ${paths} paths differ, ` +
       `${tolerated.length} allowed, ${fallbacks.length} steps done again, ` +
@@ -112,10 +119,10 @@ async function report(name: string, result: Comparison): Promise<boolean> {
 /** At most 40 lines of diff. */
 async function lineDifference(
   file: string,
-  roots: { ours: string; theirs: readonly string[] },
+  roots: { ours: string; theirs: string },
 ): Promise<string> {
-  const theirs = roots.theirs.map((layer) => path.join(layer, file));
-  const right = theirs.find((candidate) => existsSync(candidate)) ?? '/dev/null';
+  const theirs = path.join(roots.theirs, file);
+  const right = existsSync(theirs) ? theirs : '/dev/null';
   const left = path.join(roots.ours, file);
   const { stdout } = await run('diff', ['-U1', '--', left, right], { anyStatus: true });
   return stdout

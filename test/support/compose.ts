@@ -2,28 +2,89 @@
 
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Composer, Repo } from 'apt-ostree';
+import {
+  type ComposeOptions,
+  type ComposeResult,
+  Composer,
+  type ComposerOptions,
+  type LayerOptions,
+  Repo,
+} from 'apt-ostree';
 import { expect } from 'vitest';
 import { type AptRepository, createAptRepository, type PackageSpec } from './apt-repository.js';
 import { debianBase } from './debian-base.js';
+import { complaintsAbout, deployTree } from './deployed.js';
 import { run } from './run.js';
-import { type TemporaryDirectory, temporaryDirectory } from './temp.js';
+import { removeTree, type TemporaryDirectory, temporaryDirectory } from './temp.js';
 
 export interface ComposeFixture extends AsyncDisposable {
   archive: AptRepository;
   directory: TemporaryDirectory;
   repo: Repo;
-  composer: Composer;
+  composer: WatchedComposer;
   /** Commit of the ref `base`. */
   base: string;
 }
 
-/** Composes a base tree from an archive with the minimal Debian and `packages`. */
-export async function composeFixture(packages: readonly PackageSpec[]): Promise<ComposeFixture> {
+/** Remembers every tree that it made. */
+export class WatchedComposer extends Composer {
+  readonly #repo: Repo;
+  readonly #made = new Set<string>();
+
+  constructor(options: ComposerOptions) {
+    super(options);
+    this.#repo = options.repo;
+  }
+
+  override async compose(options?: ComposeOptions): Promise<ComposeResult> {
+    return this.#remember(await super.compose(options));
+  }
+
+  override async layer(options: LayerOptions): Promise<ComposeResult> {
+    return this.#remember(await super.layer(options));
+  }
+
+  #remember(result: ComposeResult): ComposeResult {
+    this.#made.add(result.commit);
+    return result;
+  }
+
+  /**
+   * What dpkg and apt find wrong with the trees that were made, as a machine would have them.
+   *
+   * @param but subjects of trees whose scripts changed files of packages
+   */
+  async expectSoundTrees(but?: RegExp): Promise<void> {
+    await using directory = await temporaryDirectory('trees');
+    const found: Record<string, string[]> = {};
+    for (const commit of this.#made) {
+      const loaded = await this.#repo.loadCommit(commit).catch(() => undefined);
+      // Pruned by the test, or not sound on purpose.
+      if (!loaded || but?.test(loaded.subject)) continue;
+      const root = directory.join(commit);
+      await deployTree(this.#repo, commit, root);
+      const complaints = await complaintsAbout(root);
+      if (complaints.length > 0) found[loaded.subject] = complaints;
+      await removeTree(root);
+    }
+    expect(found).toEqual({});
+  }
+}
+
+/**
+ * Composes a base tree from an archive with the minimal Debian and `packages`. When it is disposed
+ * of, every tree that its composer made must be sound.
+ *
+ * @param unsound subjects of trees whose scripts changed files of packages
+ */
+export async function composeFixture(
+  packages: readonly PackageSpec[],
+  { unsound }: { unsound?: RegExp } = {},
+): Promise<ComposeFixture> {
   const archive = await createAptRepository({ packages: [...(await debianBase()), ...packages] });
   const directory = await temporaryDirectory('compose');
   const repo = await Repo.create(directory.join('repo'), 'bare');
-  const composer = new Composer({ repo, sources: archive.source });
+  const composer = new WatchedComposer({ repo, sources: archive.source });
   const { commit: base } = await composer.compose({ ref: 'base' });
   return {
     archive,
@@ -32,9 +93,13 @@ export async function composeFixture(packages: readonly PackageSpec[]): Promise<
     composer,
     base,
     async [Symbol.asyncDispose]() {
-      repo.close();
-      await directory.remove();
-      await archive.stop();
+      try {
+        await composer.expectSoundTrees(unsound);
+      } finally {
+        repo.close();
+        await directory.remove();
+        await archive.stop();
+      }
     },
   };
 }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { type ComposeEvent, Composer, packagesOf, Repo } from 'apt-ostree';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AptRepository, createAptRepository } from '../../support/apt-repository.js';
+import { WatchedComposer } from '../../support/compose.js';
 import { debianBase, kernelPackage } from '../../support/debian-base.js';
 import { run } from '../../support/run.js';
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
@@ -12,7 +13,7 @@ import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.
 let archive: AptRepository;
 let directory: TemporaryDirectory;
 let repo: Repo;
-let composer: Composer;
+let composer: WatchedComposer;
 let base: string;
 
 beforeAll(async () => {
@@ -55,11 +56,12 @@ beforeAll(async () => {
   });
   directory = await temporaryDirectory('compose');
   repo = await Repo.create(directory.join('repo'), 'bare');
-  composer = new Composer({ repo, sources: archive.source });
+  composer = new WatchedComposer({ repo, sources: archive.source });
   base = (await composer.compose({ ref: 'base', packages: ['linux-image-6.1.0-test'] })).commit;
 });
 
 afterAll(async () => {
+  await composer?.expectSoundTrees();
   repo?.close();
   await directory?.remove();
   await archive?.stop();

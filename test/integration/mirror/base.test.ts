@@ -56,8 +56,8 @@ describe.runIf(reason === undefined)('a base tree of real packages', () => {
     await using workspace = await Workspace.create(repo);
     const ours = await baseCheckout(repo, commit, workspace);
 
-    const left = await describeTree([ours], directory.join('view-ours'));
-    const right = await describeTree([theirs], directory.join('view-theirs'));
+    const left = await describeTree(ours);
+    const right = await describeTree(theirs);
     expect(left.size).toBeGreaterThan(5000);
     const differences: Record<string, unknown> = {};
     for (const file of new Set([...left.keys(), ...right.keys()])) {

@@ -83,6 +83,7 @@ export interface BaseRequest {
 export interface LayerRequest extends Asked {
   base: string;
   keepConfiguration: boolean;
+  allowRemoveEssential: boolean;
   unasked: 'refuse' | 'allow';
 }
 
@@ -193,7 +194,7 @@ export class Assembly {
   }
 
   async onBase(request: LayerRequest): Promise<AssemblyResult> {
-    const { base, install, remove, replace, keepConfiguration } = request;
+    const { base, install, remove, replace, keepConfiguration, allowRemoveEssential } = request;
     await this.#refresh();
     const { cache, plan, digest } = await this.#meter.measure('resolve', async () => {
       const cache = await this.#open(await databaseOfCommit(this.#repo, this.#workspace, base));
@@ -201,6 +202,7 @@ export class Assembly {
         install: [...install, ...replace],
         remove: [...remove],
         purge: !keepConfiguration,
+        allowRemoveEssential,
         ...(replace.length > 0 && { allowDowngrade: true, allowChangeHeld: true }),
       });
       requirePresent(plan, replace);
@@ -225,6 +227,7 @@ export class Assembly {
       'apt-ostree.removals': variant('as', [...remove]),
       'apt-ostree.replacements': variant('as', [...replace]),
       'apt-ostree.keep-configuration': variant('b', keepConfiguration),
+      'apt-ostree.remove-essential': variant('b', allowRemoveEssential),
     };
     const result = await this.#finish(layers, tree, plan.packages, { metadata, digest, base });
     await this.#trim(base);

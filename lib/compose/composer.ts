@@ -119,6 +119,8 @@ export interface LayerOptions extends CommitOptions {
   replace?: readonly string[];
   /** Whether removed packages leave their configuration files in /etc. @default false */
   keepConfiguration?: boolean;
+  /** Whether essential and protected packages may be removed. @default false */
+  allowRemoveEssential?: boolean;
   /**
    * What to do where the request takes more changes of packages of the base than it names: a
    * removal because of a conflict, an upgrade because of a dependency. @default 'refuse'
@@ -128,7 +130,10 @@ export interface LayerOptions extends CommitOptions {
 
 /** How to repeat a layering on another base. */
 export interface RelayerOptions
-  extends Omit<LayerOptions, 'install' | 'remove' | 'replace' | 'keepConfiguration'> {
+  extends Omit<
+    LayerOptions,
+    'install' | 'remove' | 'replace' | 'keepConfiguration' | 'allowRemoveEssential'
+  > {
   /** The layered commit, ref or refspec whose requests are repeated. */
   layered: string;
 }
@@ -213,10 +218,11 @@ export class Composer {
     const install = checkStrings(options.install ?? [], 'options.install');
     const remove = checkStrings(options.remove ?? [], 'options.remove');
     const replace = checkStrings(options.replace ?? [], 'options.replace');
-    const { unasked = 'refuse', keepConfiguration = false } = options;
+    const { unasked = 'refuse', keepConfiguration = false, allowRemoveEssential = false } = options;
     checkOneOf(unasked, ['refuse', 'allow'], 'options.unasked');
     const base = await this.#repo.resolveRev(options.base);
-    const request = { base, install, remove, replace, keepConfiguration, unasked };
+    const flags = { keepConfiguration, allowRemoveEssential, unasked };
+    const request = { base, install, remove, replace, ...flags };
     return this.#run(options, (assembly) => assembly.onBase(request));
   }
 
@@ -251,6 +257,7 @@ export class Composer {
       remove: list('removals').filter(applies),
       replace: list('replacements').filter(applies),
       keepConfiguration: metadata['apt-ostree.keep-configuration'] === true,
+      allowRemoveEssential: metadata['apt-ostree.remove-essential'] === true,
     });
   }
 

@@ -53,6 +53,8 @@ export function removeCommand(packages: readonly string[], purge: boolean): stri
     ...kAlways,
     // The solver has decided; the order of a group needs not satisfy dpkg at every moment.
     '--force-depends',
+    '--force-remove-essential',
+    '--force-remove-protected',
     purge ? '--purge' : '--remove',
     ...packages,
   ];

@@ -63,4 +63,5 @@ export const checkCommitOptions: Check = objectOf({
   variant: optional(oneOf('essential', 'minbase')),
   writeSources: optional(aBoolean),
   keepConfiguration: optional(aBoolean),
+  allowRemoveEssential: optional(aBoolean),
 });

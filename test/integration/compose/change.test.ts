@@ -24,6 +24,7 @@ beforeAll(async () => {
   fixture = await composeFixture([
     kTool,
     { name: 'needs-tool', depends: 'tool (= 1.0)' },
+    { name: 'vital', essential: true },
     { name: 'extra', depends: 'part', files: { '/usr/share/extra': 'extra' } },
     { name: 'part' },
     { name: 'rival', conflicts: 'tool', files: { '/usr/bin/rival': '' } },
@@ -52,6 +53,18 @@ async function versions(commit: string): Promise<Record<string, string>> {
   const packages = await packagesOf(fixture.repo, commit);
   return Object.fromEntries(packages.map(({ name, version }) => [name, version]));
 }
+
+describe('removing an essential package', () => {
+  it('takes a word for it', async () => {
+    const { composer } = fixture;
+    const request = { base, remove: ['vital'], refresh: false };
+    await expect(composer.layer(request)).rejects.toMatchObject({ code: 'ERR_APT_REFUSED' });
+    const { commit } = await composer.layer({ ...request, allowRemoveEssential: true });
+    expect(await versions(commit)).not.toHaveProperty('vital');
+    const again = await composer.relayer({ layered: commit, base: newBase, refresh: false });
+    expect(await versions(again.commit)).not.toHaveProperty('vital');
+  });
+});
 
 describe('replacing packages of the base', () => {
   it('is an upgrade by dpkg, and a downgrade back', async () => {

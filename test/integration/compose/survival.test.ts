@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { Composer, Repo } from 'apt-ostree';
+import { Composer, packagesOf, Repo } from 'apt-ostree';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PackageSpec } from '../../support/apt-repository.js';
 import { projectRoot, runModule } from '../../support/child.js';
@@ -39,18 +39,59 @@ let fixture: ComposeFixture;
 let repo: Repo;
 let composer: Composer;
 
+const numbered = (name: string): PackageSpec => ({
+  name,
+  files: { [`/usr/share/${name}`]: name.repeat(1000), [`/etc/${name}.conf`]: 'x\n' },
+  conffiles: [`/etc/${name}.conf`],
+  scripts: { preinst: 'sleep 0.05', postinst: `sleep 0.05; echo x > /var/lib/${name}` },
+});
+
+/** Everything else that a composer does, as the name of its method and the options. */
+const kOperations = [
+  ['composing a base', 'compose', { packages: ['one'], ref: 'killed' }],
+  ['removing', 'layer', { base: 'more', remove: ['one'], ref: 'killed' }],
+  ['replacing', 'layer', { base: 'more', replace: ['changed'], ref: 'killed' }],
+  ['repeating on another base', 'relayer', { layered: 'layered', base: 'more', ref: 'killed' }],
+  [
+    'falling back to real packages',
+    'layer',
+    { base: 'base', install: ['impatient'], ref: 'killed' },
+  ],
+  [
+    'making an initramfs',
+    'layer',
+    { base: 'base', install: ['initramfs-tools', 'linux-image-1'], ref: 'killed' },
+  ],
+] as const;
+
 beforeAll(async () => {
-  const numbered = (name: string): PackageSpec => ({
-    name,
-    files: { [`/usr/share/${name}`]: name.repeat(1000), [`/etc/${name}.conf`]: 'x\n' },
-    conffiles: [`/etc/${name}.conf`],
-    scripts: { preinst: 'sleep 0.05', postinst: `sleep 0.05; echo x > /var/lib/${name}` },
-  });
   fixture = await composeFixture([
+    { ...numbered('changed'), version: '1.0' },
+    {
+      name: 'tool',
+      files: { '/usr/bin/tool': { content: '#!/bin/sh\necho tool\n', mode: 0o755 } },
+    },
+    { name: 'impatient', depends: 'tool', scripts: { preinst: 'tool > /etc/impatient || true' } },
+    {
+      name: 'initramfs-tools',
+      files: {
+        '/usr/sbin/mkinitramfs': { content: '#!/bin/sh\nsleep 0.2\nls > "$2"\n', mode: 0o755 },
+      },
+    },
+    {
+      name: 'linux-image-1',
+      files: { '/boot/vmlinuz-1': 'kernel', '/usr/lib/modules/1/modules.dep': '' },
+    },
     ...kMoments.map(({ index }) => numbered(`killed-${index}`)),
     ...kNames.map(numbered),
   ]);
   ({ repo, composer } = fixture);
+  const layer = { base: 'base', refresh: false };
+  await composer.layer({ ...layer, install: ['one', 'changed'], ref: 'more' });
+  await composer.layer({ ...layer, install: ['two'], ref: 'layered' });
+  await fixture.archive.addPackage({ ...numbered('changed'), version: '2.0' });
+  await fixture.archive.publish();
+  await composer.refresh();
 });
 
 afterAll(async () => {
@@ -115,6 +156,62 @@ describe('a process that is killed', () => {
     expect(await workDirectories(repo), moment).toEqual([]);
     await expectSound(repo);
   });
+});
+
+describe('a process that is killed at any moment of', () => {
+  const kModule = `
+    import { Composer, Repo } from 'apt-ostree';
+    const [path, sources, method, options] = process.argv.slice(1);
+    const composer = new Composer({ repo: await Repo.open(path), sources });
+    await new Promise((resolve) => process.stdin.once('data', resolve));
+    await composer[method]({ ...JSON.parse(options), refresh: false, force: true });
+    process.exit(0);
+  `;
+
+  async function runChild(method: string, options: object, limit = 120_000): Promise<number> {
+    const args = [repo.path, fixture.archive.source, method, JSON.stringify(options)];
+    const child = spawn(
+      process.execPath,
+      ['--import', 'tsx', '--input-type=module', '-e', kModule, '--', ...args],
+      { cwd: projectRoot, stdio: ['pipe', 'inherit', 'inherit'] },
+    );
+    // What is written before it reads is kept in the pipe, and its start would count too.
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    const begin = performance.now();
+    child.stdin.write('go\n');
+    const timer = setTimeout(() => child.kill('SIGKILL'), limit);
+    const [code, signal] = await once(child, 'close');
+    clearTimeout(timer);
+    if (signal !== 'SIGKILL') expect(code).toBe(0);
+    return performance.now() - begin;
+  }
+
+  it.each(kOperations)(
+    '%s',
+    async (name, method, options) => {
+      const whole = await runChild(method, options);
+      const random = randomNumbers(kSeed);
+      const wanted = await repo.resolveRev('killed');
+      await repo.setRef('killed', null);
+      const before = await refsOf(repo);
+      for (let round = 0; round < 3; round++) {
+        const delay = ((round + random()) / 3) * whole;
+        const moment = `${name}: seed ${kSeed}, ${delay.toFixed(0)} of ${whole.toFixed(0)} ms`;
+        await runChild(method, options, delay);
+        const { killed, ...after } = await refsOf(repo);
+        expect(after, moment).toEqual(before);
+        if (killed !== undefined) await repo.setRef('killed', null);
+        await run('ostree', [`--repo=${repo.path}`, 'fsck', '-q']);
+        await expect.poll(() => processesWithMounts(repo.path), { message: moment }).toEqual([]);
+      }
+      await runChild(method, options);
+      const packages = async (rev: string) => (await packagesOf(repo, rev)).map(({ name: n }) => n);
+      expect(await packages('killed')).toEqual(await packages(wanted));
+      await repo.setRef('killed', null);
+      await expectSound(repo);
+    },
+    120_000,
+  );
 });
 
 describe('compositions side by side', () => {

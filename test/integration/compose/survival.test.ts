@@ -150,7 +150,9 @@ describe('a process that is killed', () => {
       expect(code, moment).toBe(0);
     }
     await run('ostree', [`--repo=${repo.path}`, 'fsck', '-q']);
-    await expect.poll(() => processesWithMounts(repo.path), { message: moment }).toEqual([]);
+    await expect
+      .poll(() => processesWithMounts(repo.path), { message: moment, timeout: 10_000 })
+      .toEqual([]);
 
     await composer.layer({ base: 'base', install: [`killed-${index}`], refresh: false });
     expect(await workDirectories(repo), moment).toEqual([]);
@@ -202,7 +204,9 @@ describe('a process that is killed at any moment of', () => {
         expect(after, moment).toEqual(before);
         if (killed !== undefined) await repo.setRef('killed', null);
         await run('ostree', [`--repo=${repo.path}`, 'fsck', '-q']);
-        await expect.poll(() => processesWithMounts(repo.path), { message: moment }).toEqual([]);
+        await expect
+          .poll(() => processesWithMounts(repo.path), { message: moment, timeout: 10_000 })
+          .toEqual([]);
       }
       await runChild(method, options);
       const packages = async (rev: string) => (await packagesOf(repo, rev)).map(({ name: n }) => n);

@@ -23,6 +23,8 @@ const kScript = `
 set -e
 root=$1 archive=$2
 shift 2
+# As in the sandbox: a name that resolves without a network.
+hostname localhost
 mount -t proc proc "$root/proc"
 mount --bind "$root/proc/sys" "$root/proc/sys"
 mount -o remount,bind,ro "$root/proc/sys"

@@ -38,8 +38,14 @@ export default defineConfig({
       },
       {
         resolve: { alias },
-        // Real packages from a mirror, by this library and by apt-get; .ci/run asks for it.
-        test: { name: 'differential', pool: 'forks', include: ['test/differential/**/*.test.ts'] },
+        // The real ostree command and apt-get beside this library; .ci/run asks for it.
+        test: {
+          name: 'differential',
+          pool: 'forks',
+          include: ['test/differential/**/*.test.ts'],
+          testTimeout: 60_000 * patience,
+          hookTimeout: 120_000 * patience,
+        },
       },
       {
         // What is published: dist/, built first.

@@ -481,7 +481,8 @@ export class Sysroot extends SysrootHandle {
   /**
    * Pulls what the origin of the stateroot's merge deployment names and deploys it if it is new:
    * `ostree admin upgrade`, and `ostree admin switch` with a `refspec`. The keys of the origin file
-   * that this does not know stay. Refuses a commit older than the deployed one by default.
+   * that this does not know stay. An upgrade refuses a commit older than the deployed one, a switch
+   * takes it, unless `allowOlder` says otherwise.
    *
    * @throws `ERR_INVALID_STATE` without a stateroot, or with `stage`, unless booted from here.
    * @see `ostree_sysroot_upgrader_pull_one_dir`, `ostree_sysroot_upgrader_deploy`
@@ -490,7 +491,9 @@ export class Sysroot extends SysrootHandle {
     options: UpgradeOptions & LockOptions = {},
   ): Promise<{ changed: boolean; deployed: boolean }> {
     checkOptions(options);
-    const { signal: _signal, timeout: _timeout, onProgress, ...native } = options;
+    const { signal: _signal, timeout: _timeout, onProgress, ...rest } = options;
+    // Another branch has a time of its own.
+    const native = { ...rest, allowOlder: rest.allowOlder ?? rest.refspec !== undefined };
     return this.change(options, async () => {
       const { changed, deployed, deployments } = await runJob(
         'ostree',

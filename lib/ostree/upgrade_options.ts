@@ -8,7 +8,7 @@ export interface UpgradeOptions {
   refspec?: string;
   /** Pull only this directory of the tree. */
   directory?: string;
-  /** Weakens: accept a commit older than the deployed one. @default false */
+  /** Weakens: accept a commit older than the deployed one. @default whether there is a `refspec` */
   allowOlder?: boolean;
   /** false: deploy what is in the repository already. @default true */
   pull?: boolean;

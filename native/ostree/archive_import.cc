@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/gobject.h"
 #include "core/patient_read.h"
+#include "core/utf8_locale.h"
 
 namespace apt_ostree {
 
@@ -121,6 +122,7 @@ ArchiveOptions CheckedArchive(const Options& options, Napi::Env env) {
 
 void ImportArchive(OstreeRepo* repo, int fd, const std::string& name, OstreeMutableTree* tree,
                    CommitModifier& modifier, const ArchiveOptions& options, const JobContext& job) {
+  const Utf8Locale locale;
   ArchivePtr archive(archive_read_new());
   if (!archive) throw NativeError("ENOMEM", "Out of memory");
   archive_read_support_filter_all(archive.get());

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <clocale>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +12,7 @@
 
 #include "core/arguments.h"
 #include "core/error.h"
+#include "core/utf8_locale.h"
 #include "ostree/fsck_objects.h"
 #include "ostree/names.h"
 #include "ostree/read.h"
@@ -25,25 +25,6 @@ namespace {
 
 using GErrorPtr = std::unique_ptr<GError, FreeWith<g_error_free>>;
 using ArchivePtr = std::unique_ptr<struct archive, FreeWith<archive_write_free>>;
-
-// libarchive takes names through the locale of the thread, and the C locale has none but ASCII.
-class Utf8Locale {
- public:
-  Utf8Locale()
-      : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", static_cast<locale_t>(nullptr))),
-        before_(locale_ == nullptr ? nullptr : uselocale(locale_)) {}
-  ~Utf8Locale() {
-    if (locale_ == nullptr) return;
-    uselocale(before_);
-    freelocale(locale_);
-  }
-  Utf8Locale(const Utf8Locale&) = delete;
-  Utf8Locale& operator=(const Utf8Locale&) = delete;
-
- private:
-  locale_t locale_;
-  locale_t before_;
-};
 
 // Writes to a descriptor, waiting for slow readers in a way that cancelling ends. libarchive never
 // hears of a failure, because it leaks then: what follows one is swallowed, and libostree is told

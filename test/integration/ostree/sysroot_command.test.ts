@@ -239,7 +239,16 @@ describe('upgrade and switch', () => {
     await pair.sysroot.cleanup();
     await same();
     expect(pair.sysroot.deployments[0]?.refspec).toBe('remote:testing');
-    // Older is refused by both, unless it is asked for.
+    // Another branch may be older.
+    for (const refspec of ['remote:stable', 'remote:testing']) {
+      await pair.admin('switch', '--os=debian', refspec);
+      await pair.sysroot.upgrade({ stateroot: 'debian', refspec });
+      await pair.sysroot.cleanup();
+      await same();
+    }
+    const older = { stateroot: 'debian', refspec: 'remote:stable', allowOlder: false };
+    await expect(pair.sysroot.upgrade(older)).rejects.toMatchObject({ code: 'ERR_OSTREE_FAILED' });
+    // The same branch, older, is refused by both, unless it is asked for.
     await server.publish('1', 'testing');
     await expect(pair.admin('upgrade', '--os=debian')).rejects.toThrow('timestamp');
     await expect(pair.sysroot.upgrade({ stateroot: 'debian' })).rejects.toMatchObject({

@@ -251,6 +251,20 @@ describe('archives', () => {
     );
   });
 
+  test.each(['pax', 'gnu'])('names of any language, in format %s', async (format) => {
+    const names = scratch.join(`names-${format}`);
+    await mkdir(`${names}/ünï`, { recursive: true });
+    await writeFile(`${names}/ünï/日本`, 'x');
+    await symlink('日本', `${names}/ünï/lïnk`);
+    const tar = scratch.join(`names-${format}.tar`);
+    await run('tar', [`--format=${format}`, '-cf', tar, '-C', names, 'ünï']);
+    await using repo = await fresh();
+    expect(await paths(repo, {}, tar)).toEqual(['/ünï/lïnk', '/ünï/日本']);
+    const ours = await repo.commit({ trees: [{ archive: tar }], timestamp: epoch });
+    const args = ['--orphan', '--tar-autocreate-parents', `--tree=tar=${tar}`];
+    expect(ours.checksum).toBe(await theirs(repo, ...args));
+  });
+
   test('device nodes, and parents that are not there', async () => {
     const special = scratch.join('special');
     await mkdir(`${special}/dev/sub`, { recursive: true });

@@ -2,14 +2,16 @@
 
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { variant, variantToText } from 'apt-ostree';
-import { parseStatOverrides, Repo } from 'apt-ostree/ostree';
+import { parseStatOverrides, Repo, Sysroot } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { commitEdits } from '../../support/ostree.js';
+import { bootableEdits, commitEdits, ostree } from '../../support/ostree.js';
 import { copyRepo, ostreeOn } from '../../support/repo-copies.js';
+import { sysrootPair } from '../../support/sysroot-pair.js';
 import { temporaryDirectory } from '../../support/temp.js';
 import { command, type RepoPair, repoPair } from './pair.js';
 import { kRules, type Rule } from './rules.js';
 
+process.env.OSTREE_SYSROOT_DEBUG = 'mutable-deployments';
 const scratch = await temporaryDirectory('differential-rules');
 afterAll(() => scratch.remove());
 const source = scratch.join('source');
@@ -29,6 +31,25 @@ const list = async (name: string, text: string) => {
   return scratch.join(name);
 };
 const out = (name: string) => scratch.join(name);
+
+let count = 0;
+/** Two sysroots that were switched from one branch to another, by each side. */
+async function switched(): Promise<{ theirs: string; ours: string }> {
+  count += 1;
+  await using host = await Sysroot.initialize(out(`server-${count}`));
+  await using server = await host.repo();
+  for (const ref of ['one', 'two']) await commitEdits(server, ref, bootableEdits('1'));
+  await using both = await sysrootPair(out(`switched-${count}`), async (root) => {
+    await using repo = await Repo.open(`${root}/ostree/repo`);
+    await repo.remotes.add('remote', `file://${server.path}`, { gpgVerify: false });
+    await repo.pull('remote', { refs: ['one'] });
+    await using sysroot = await Sysroot.load(root);
+    await sysroot.deploy({ stateroot: 'debian', rev: 'remote:one', refspec: 'remote:one' });
+  });
+  await both.admin('switch', '--os=debian', 'remote:two');
+  await both.sysroot.upgrade({ stateroot: 'debian', refspec: 'remote:two' });
+  return { theirs: both.theirs, ours: both.ours };
+}
 
 const shown: Record<Rule, () => Promise<void>> = {
   async leftOverRules() {
@@ -105,6 +126,37 @@ const shown: Record<Rule, () => Promise<void>> = {
     const { errors, commits } = await repo.fsck();
     expect(errors).toMatchObject([{ kind: 'missing', object: `${checksum}.dirtree` }]);
     expect(commits).toBeGreaterThan(0);
+  },
+  async metadataCommit() {
+    const copies = [out('collection-theirs'), out('collection-ours')];
+    for (const copy of copies) {
+      await copyRepo(pair.ours, copy);
+      await command(copy, 'config set', 'core.collection-id', 'org.example.Test');
+    }
+    await command(copies[0] ?? '', 'summary', '--update');
+    await using repo = await Repo.open(copies[1] ?? '');
+    await repo.summary.regenerate();
+    await using reader = await Repo.open(copies[0] ?? '');
+    expect(await reader.tryResolveRev('ostree-metadata')).toBeDefined();
+    expect(await repo.tryResolveRev('ostree-metadata')).toBeUndefined();
+  },
+  async switchedRefs() {
+    const { theirs, ours } = await switched();
+    expect(await command(`${theirs}/ostree/repo`, 'refs')).not.toContain('remote:one');
+    expect(await command(`${ours}/ostree/repo`, 'refs')).toContain('remote:one');
+  },
+  async freshOrigin() {
+    const { theirs, ours } = await switched();
+    await using sysroot = await Sysroot.load(ours);
+    for (const root of [theirs, ours]) await ostree('admin', 'pin', `--sysroot=${root}`, '0');
+    await sysroot.reload();
+    const [deployment] = sysroot.deployments;
+    await sysroot.setOrigin(deployment?.id ?? '', { origin: { refspec: 'remote:one' } });
+    const at = ['--index=0', 'remote', 'file:///nowhere', 'one'];
+    await ostree('admin', 'set-origin', `--sysroot=${theirs}`, ...at);
+    await using other = await Sysroot.load(theirs);
+    expect(sysroot.deployments[0]).toMatchObject({ refspec: 'remote:one', pinned: true });
+    expect(other.deployments[0]).toMatchObject({ refspec: 'remote:one', pinned: false });
   },
 };
 

@@ -19,6 +19,12 @@ export const kRules = {
     'the command shows numbers of metadata with their bytes turned round, unless told not to; here they are what was written',
   missingDirectories:
     'fsck of the command ends at the first directory object that is missing; here it goes on and lists all',
+  metadataCommit:
+    'the command adds a commit `ostree-metadata` to the summary of a repository with a collection id; here `regenerate` writes the summary alone, as the function of libostree does',
+  switchedRefs:
+    'the command removes the ref of the branch that a switch leaves; here it stays, since other deployments may be of it',
+  freshOrigin:
+    'set-origin of the command writes a new origin file, which forgets that a deployment is pinned; here all other keys stay',
 } as const;
 
 export type Rule = keyof typeof kRules;

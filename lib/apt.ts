@@ -32,6 +32,16 @@ export {
 } from './apt/deb_file.js';
 export { Deb822, Deb822Stanza } from './apt/deb822.js';
 export {
+  type DependencyAlternative,
+  type DependencyGroup,
+  formatDepends,
+  type ParseDependsOptions,
+  parseDepends,
+  satisfies,
+  upstreamVersion,
+  type VersionComparison,
+} from './apt/dependencies.js';
+export {
   type AptMark,
   type AptMarkChange,
   AptMarks,

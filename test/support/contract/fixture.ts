@@ -513,6 +513,7 @@ const kTexts: Record<string, string> = {
   'variantFromBytes.type': 'y',
   'variantFromText.text': "'x'",
   'parseVersion.text': '1.0',
+  'parseDepends.text': 'a (>= 1)',
   'parseStatOverrides.text': '+2048 /usr/bin/su',
   'checksumFromBase64.text': 'A'.repeat(43),
   'AptCache.package.name': 'alpha',

@@ -9,6 +9,7 @@ export {
   type ListFilter,
   type WantedPackage,
 } from './apt/cache.js';
+export type { CommitTree } from './apt/commit_database.js';
 export {
   AptContext,
   type AptContextOptions,
@@ -74,6 +75,7 @@ export type {
   SearchOptions,
   VersionName,
 } from './apt/reader.js';
+export type { AptIndexTarget, AptRelease, AptSourceEntry } from './apt/source_list.js';
 export type {
   AptBuildDependency,
   AptSourceFile,
@@ -90,6 +92,7 @@ export {
   readSources,
   sourcesForRelease,
 } from './apt/sources.js';
+export type { AptPackageState } from './apt/state.js';
 export {
   compareVersions,
   type DebianVersion,

@@ -125,7 +125,7 @@ export interface ErrorDetails {
   pid?: number;
   /** The line of `path`, from 1. */
   line?: number;
-  /** Why a request cannot be met: what apt-get lists. */
+  /** Why a request cannot be met: what apt-get lists, of hundreds the first. */
   unmet?: readonly UnmetDependency[];
   /** The same from the packages that were asked for down, as `AptCache.whyNot` gives it. */
   why?: readonly UnmetDependency[];

@@ -105,6 +105,7 @@
       "native/apt/marks.cc",
       "native/apt/marks_binding.cc",
       "native/apt/acquire.cc",
+      "native/apt/source_list.cc",
       "native/apt/source_packages.cc",
       "native/apt/source_binding.cc",
       "native/apt/values.cc",
@@ -113,6 +114,7 @@
     "shared_sources": [
       "native/apt/session.cc",
       "native/apt/context.cc",
+      "native/apt/root_config.cc",
       "native/apt/depcache.cc",
       "native/apt/cache.cc",
       "native/apt/descriptions.cc",

@@ -57,7 +57,8 @@ export interface NativeAptContextOptions {
   auth?: string;
   preferences?: string;
   recommends?: boolean;
-  /** Names and values in turns. */
+  rootConfig?: boolean;
+  /** Names and values in turns; `#clear` with a name drops what that had. */
   config: string[];
 }
 
@@ -73,6 +74,9 @@ export interface NativeAptContext {
   ): NativeJob<NativeUpdateResult>;
   /** `debs`: paths of package files to read as one more source. */
   open(debs: string[]): NativeJob<NativeAptCache>;
+  /** The shape is in lib/apt/source_list.ts. */
+  sourceList(): NativeJob<unknown>;
+  ignoredConfig(): string[];
   close(): void;
 }
 
@@ -84,6 +88,8 @@ export interface NativePackage {
   essential: boolean;
   auto: boolean;
   held: boolean;
+  /** See lib/apt/state.ts. */
+  state: number;
   versions: NativeTable<
     'version' | 'architecture' | 'section' | 'priority' | 'size' | 'installedSize' | 'downloadable'
   >;
@@ -178,7 +184,7 @@ export interface NativeAptCache {
   ): NativeJob<
     NativeColumns<
       'name' | 'architecture' | 'installed' | 'candidate' | 'section',
-      'id' | 'flags' | 'versions'
+      'id' | 'flags' | 'versions' | 'state'
     >
   >;
   packageVersions(name: string, architecture?: string): NativeJob<NativeVersionRows>;
@@ -198,8 +204,10 @@ export interface NativeAptCache {
   ): NativeJob<unknown>;
   indexFiles(): NativeJob<unknown>;
   policy(name: string, architecture?: string): NativeJob<unknown>;
-  search(search: NativeSearch): NativeJob<NativeVersionRows>;
-  match(pattern: string, allVersions: boolean): NativeJob<NativeVersionRows>;
+  /** Numbers of versions, for `rows`. */
+  search(search: NativeSearch): NativeJob<Uint32Array>;
+  match(pattern: string, allVersions: boolean): NativeJob<Uint32Array>;
+  rows(ids: Uint32Array): NativeJob<NativeVersionRows>;
   marks(options: { recommends?: boolean }): NativeJob<NativeAptMarks>;
   solve(request: NativeRequest): NativeJob<NativePlan>;
   /** Writes EDSP. */
@@ -249,8 +257,12 @@ export interface NativeAptMarks {
   unmet(): NativeJob<unknown>;
   why(name: string, architecture?: string): NativeJob<unknown>;
   changes(): NativeJob<
-    NativeColumns<'name' | 'architecture' | 'action' | 'installed' | 'version', 'flags'>
+    NativeColumns<'name' | 'architecture' | 'action' | 'installed' | 'version', 'flags' | 'state'>
   >;
+  states(
+    after: number,
+    limit: number,
+  ): NativeJob<NativeColumns<'name' | 'architecture' | 'action', 'state' | 'flags'>>;
   unneeded(): NativeJob<NativeTable<'name' | 'architecture'>>;
   plan(order: boolean): NativeJob<NativePlan>;
   solve(request: NativeRequest): NativeJob<NativePlan>;

@@ -14,6 +14,7 @@ import {
   withoutPseudo,
 } from './plan.js';
 import { AptSourceReader } from './source_packages.js';
+import { type AptPackageState, stateOf } from './state.js';
 import { rowsOf } from './table.js';
 import { explain, type WhyNot, type WhyNotOptions } from './why_not.js';
 
@@ -49,11 +50,12 @@ export interface AptPackage extends PackageName {
   /** Installed only because something needs it. */
   auto: boolean;
   held: boolean;
+  state: AptPackageState;
   versions: AptPackageVersion[];
 }
 
 /** Rows that are made at once. */
-const kPage = 1024;
+const kPage = 512;
 
 /** One row of `AptCache.list`. */
 export interface AptPackageSummary extends PackageName {
@@ -119,6 +121,7 @@ export class AptCache extends AptSourceReader {
     if (found === null) return undefined;
     return {
       ...found,
+      state: stateOf(found.state),
       versions: rowsOf(found.versions, (row) => ({
         ...row,
         size: Number(row.size),
@@ -170,7 +173,7 @@ export class AptCache extends AptSourceReader {
    *
    * @throws `ERR_APT_UNKNOWN_PACKAGE` with `package`; `ERR_APT_PATTERN`;
    * `ERR_APT_UNMET_DEPENDENCIES` with the broken dependencies in `messages` and, as data, in
-   * `unmet`; `ERR_APT_REFUSED` with `package` where the plan would need
+   * `unmet`, of hundreds the first; `ERR_APT_REFUSED` with `package` where the plan would need
    * one of the `allow...` options.
    * @see `pkgProblemResolver`, `pkgPackageManager`
    */
@@ -258,7 +261,7 @@ export class AptCache extends AptSourceReader {
   }
 
   /**
-   * Frees the cache; running operations finish first, later calls throw `ERR_CLOSED`. Synchronous;
+   * Frees the cache; calls that were made before finish first, later ones throw `ERR_CLOSED`. Synchronous;
    * closing twice is fine.
    */
   close(): void {

@@ -1,17 +1,22 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { NativeAptContext, NativeUpdateResult } from '../../types/apt.js';
 import { binding } from '../binding.js';
 import {
   checkArray,
+  checkFunction,
   checkOptions,
   checkPath,
   checkString,
   checkStrings,
   type PathLike,
 } from '../checks.js';
-import { type ErrorMessage, invalidArgType, invalidArgValue } from '../errors.js';
+import { AptError, type ErrorMessage, invalidArgType, invalidArgValue } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
 import { AptCache } from './cache.js';
+import { type CommitDatabase, type CommitTree, databaseOfCommit } from './commit_database.js';
 import { type AptCredentials, formatCredentials, splitCredentials } from './portable.js';
+import { type AptSourceEntry, toSourceEntries } from './source_list.js';
 import { type AptSource, checkSources, formatSources, parseSources } from './sources.js';
 import { rowsOf } from './table.js';
 
@@ -27,9 +32,12 @@ export interface AptContextOptions {
    * sources are read with `readSources(root)`, its packages with `dpkgStatus`. Absent: none.
    */
   root?: PathLike;
-  /** The dpkg status file that says what is installed. Absent: nothing is. */
-  dpkgStatus?: PathLike;
-  /** apt's file of automatically installed packages. Absent: all count as wanted. */
+  /**
+   * The dpkg status file that says what is installed, or a commit that has one: it is read now,
+   * without a checkout. Absent: nothing is.
+   */
+  dpkgStatus?: PathLike | CommitTree;
+  /** apt's file of automatically installed packages. Absent: that of the commit, or none. */
   extendedStates?: PathLike;
   /** Debian's name of the native architecture. Default: this machine's. */
   architecture?: string;
@@ -47,7 +55,7 @@ export interface AptContextOptions {
   auth?: readonly AptCredentials[];
   /** Pins, as in apt_preferences(5). Default: those of `root`, or none. */
   preferences?: string;
-  /** Whether recommended packages come in. Default: true, as apt has it. */
+  /** Whether recommended packages come in. Default: as `config` or the root has it, or true. */
   recommends?: boolean;
   /**
    * Whether upgrades take updates that are given to a share of all machines first (Ubuntu's
@@ -57,10 +65,17 @@ export interface AptContextOptions {
    */
   phasedUpdates?: 'always' | 'never' | { machineId: string };
   /**
-   * Further options of apt.conf(5), such as `Acquire::http::Proxy`. Those that would run
-   * programs, move directories or weaken checks are refused.
+   * Whether the `etc/apt/apt.conf` and `etc/apt/apt.conf.d` of `root` count, as for its own
+   * apt-get: what it recommends, keeps and prefers, proxies, languages. What would run programs,
+   * move directories or weaken checks never does, see `AptContext.ignoredConfig`. Default: false.
    */
-  config?: Readonly<Record<string, string>>;
+  rootConfig?: boolean;
+  /**
+   * Further options of apt.conf(5), such as `Acquire::http::Proxy`; they come after those of
+   * `root`. A list of texts takes the place of the list that an option has by default, null drops
+   * what it has. Options that would run programs, move directories or weaken checks are refused.
+   */
+  config?: Readonly<Record<string, string | readonly string[] | null>>;
 }
 
 /** How far a download is. */
@@ -127,22 +142,31 @@ export interface UpdateResult {
  */
 export class AptContext {
   readonly #native: NativeAptContext;
+  readonly #extendedStates: string | undefined;
   /** Where lists and packages are kept. */
   readonly directory: string;
   /** Debian's name of the native architecture. */
   readonly architecture: string;
 
-  private constructor(native: NativeAptContext, directory: string, architecture: string) {
+  private constructor(
+    native: NativeAptContext,
+    directory: string,
+    architecture: string,
+    extendedStates: string | undefined,
+  ) {
     this.#native = native;
     this.directory = directory;
     this.architecture = architecture;
+    this.#extendedStates = extendedStates;
   }
 
   /**
    * Makes a context. Reads no network; `update` does.
    *
    * @throws `ERR_APT_SOURCES` for a bad line in `sources`; `ERR_APT_LOCKED` with `pid` while
-   * another context uses the directory; `ERR_INVALID_ARG_VALUE` for an option that is not allowed.
+   * another context uses the directory; `ERR_INVALID_ARG_VALUE` for an option that is not allowed;
+   * `ENOENT` for a commit without a package database; `ERR_APT_FAILED` with `path` for a file of
+   * `rootConfig` that apt could not read either.
    * @see `pkgSourceList`, apt.conf(5)
    */
   static async create(options: AptContextOptions & JobOptions): Promise<AptContext> {
@@ -160,36 +184,48 @@ export class AptContext {
     checkSources(sources, 'options.sources');
     checkArray(options.keyrings ?? [], 'options.keyrings');
     checkArray(options.auth ?? [], 'options.auth');
-    const keyrings = Array.from(options.keyrings ?? [], (path) =>
-      checkPath(path, 'options.keyrings'),
+    const keyrings = Array.from(options.keyrings ?? [], (file) =>
+      checkPath(file, 'options.keyrings'),
     );
     const logins: AptCredentials[] = [...(options.auth ?? [])];
     const bare = sources.map((source) => withoutCredentials(source, logins));
     if (options.config != null) checkOptions(options.config, 'options.config');
-    const settings = { ...phasing(options.phasedUpdates), ...options.config };
-    const config = Object.entries(settings).flatMap(([name, value]) => {
-      checkString(value, `options.config['${name}']`);
-      return [name, value];
+    const config = toSettings({
+      ...(options.recommends !== undefined && {
+        'APT::Install-Recommends': String(options.recommends),
+      }),
+      ...phasing(options.phasedUpdates),
+      ...options.config,
     });
+    const database = await readDatabase(options);
+    const files = new DatabaseFiles(directory, options, database);
     const native = await runJob(
       'apt',
       () =>
         binding().AptContext.create({
           directory,
           root: optionalPath(options.root, 'options.root')?.replace(/\/+$/, ''),
-          dpkgStatus: optionalPath(options.dpkgStatus, 'options.dpkgStatus'),
-          extendedStates: optionalPath(options.extendedStates, 'options.extendedStates'),
+          dpkgStatus: files.status,
+          extendedStates: files.extendedStates,
           architecture,
           architectures: [...new Set([architecture, ...architectures])],
           sources: formatSources(bare.map((source) => forContext(source, keyrings))),
           auth: logins.length > 0 ? formatCredentials(logins) : undefined,
           preferences: options.preferences,
           recommends: options.recommends,
+          rootConfig: options.rootConfig,
           config,
         }),
       options,
     );
-    return new AptContext(native, directory, architecture);
+    const context = new AptContext(native, directory, architecture, files.extendedStates);
+    try {
+      await files.write();
+    } catch (error) {
+      context.close();
+      throw error;
+    }
+    return context;
   }
 
   /**
@@ -225,6 +261,27 @@ export class AptContext {
   }
 
   /**
+   * The sources, one for each suite of each address: what vouches for them, what their Release file
+   * says, and which of their indexes are there.
+   *
+   * @throws `ERR_APT_SOURCES` for sources that libapt-pkg cannot read.
+   * @see `pkgSourceList`, `metaIndex`, `IndexTarget`
+   */
+  async sourceList(options?: JobOptions): Promise<AptSourceEntry[]> {
+    return toSourceEntries(await runJob('apt', () => this.#native.sourceList(), options));
+  }
+
+  /**
+   * Options of the root's apt.conf that do not count here, for `rootConfig`: `#include` stands for
+   * such lines. Synchronous.
+   *
+   * @see apt.conf(5)
+   */
+  get ignoredConfig(): string[] {
+    return callNative('apt', () => this.#native.ignoredConfig());
+  }
+
+  /**
    * Reads package lists and dpkg status.
    *
    * @throws `ENOENT` where `dpkgStatus` does not exist; `ERR_APT_FAILED` for files that cannot be
@@ -235,7 +292,10 @@ export class AptContext {
     checkOptions(options);
     checkArray(options.debs ?? [], 'options.debs');
     const debs = Array.from(options.debs ?? [], (deb) => checkPath(deb, 'options.debs'));
-    return new AptCache(await runJob('apt', () => this.#native.open(debs), options));
+    return new AptCache(await runJob('apt', () => this.#native.open(debs), options), {
+      architecture: this.architecture,
+      extendedStates: this.#extendedStates,
+    });
   }
 
   /**
@@ -260,6 +320,55 @@ function withoutCredentials(source: AptSource, logins: AptCredentials[]): AptSou
   return { ...source, uris };
 }
 
+/** That of the commit, where one is asked for. */
+async function readDatabase(options: AptContextOptions): Promise<CommitDatabase | undefined> {
+  const { dpkgStatus } = options;
+  if (!isCommitTree(dpkgStatus)) return undefined;
+  checkString(dpkgStatus.commit, 'options.dpkgStatus.commit');
+  checkFunction(dpkgStatus.repo?.readFile, 'options.dpkgStatus.repo.readFile');
+  const found = await databaseOfCommit(dpkgStatus);
+  if (found.status === undefined) {
+    throw new AptError('ENOENT', `The commit ${dpkgStatus.commit} has no package database`, {
+      path: 'var/lib/dpkg/status',
+    });
+  }
+  return found;
+}
+
+function isCommitTree(value: AptContextOptions['dpkgStatus']): value is CommitTree {
+  if (typeof value !== 'object' || value === null) return false;
+  return !(value instanceof URL || Buffer.isBuffer(value));
+}
+
+/** Status files: where they are, or in the directory of the context. */
+class DatabaseFiles {
+  readonly status: string | undefined;
+  readonly extendedStates: string | undefined;
+  readonly #contents: (readonly [string, Buffer])[] = [];
+
+  constructor(directory: string, options: AptContextOptions, database?: CommitDatabase) {
+    const { dpkgStatus } = options;
+    this.extendedStates = optionalPath(options.extendedStates, 'options.extendedStates');
+    if (!database || !isCommitTree(dpkgStatus)) {
+      this.status = optionalPath(dpkgStatus as PathLike | undefined, 'options.dpkgStatus');
+      return;
+    }
+    this.status = path.join(directory, 'etc/status');
+    if (database.status) this.#contents.push([this.status, database.status]);
+    if (this.extendedStates !== undefined || !database.extendedStates) return;
+    this.extendedStates = path.join(directory, 'etc/extended_states');
+    this.#contents.push([this.extendedStates, database.extendedStates]);
+  }
+
+  /** Once the directory is the context's. The same content keeps its file: caches go by that. */
+  async write(): Promise<void> {
+    for (const [file, content] of this.#contents) {
+      const old = await readFile(file).catch(() => undefined);
+      if (!old?.equals(content)) await writeFile(file, content);
+    }
+  }
+}
+
 function optionalPath(value: PathLike | undefined, name: string): string | undefined {
   return value === undefined ? undefined : checkPath(value, name);
 }
@@ -275,6 +384,22 @@ function phasing(wish: AptContextOptions['phasedUpdates']): Record<string, strin
   }
   checkString(wish.machineId, 'options.phasedUpdates.machineId');
   return { 'APT::Machine-ID': wish.machineId };
+}
+
+/** Names and values in turns, as apt.conf(5) would have them one after the other. */
+function toSettings(config: NonNullable<AptContextOptions['config']>): string[] {
+  return Object.entries(config).flatMap(([name, value]) => {
+    if (typeof value !== 'string' && value !== null && !Array.isArray(value)) {
+      const expected = 'of type string, an instance of Array or null';
+      throw invalidArgType(`options.config['${name}']`, expected, value);
+    }
+    if (typeof value === 'string') {
+      checkString(value, `options.config['${name}']`);
+      return [name, value];
+    }
+    const values = checkStrings(value ?? [], `options.config['${name}']`);
+    return ['#clear', name, ...values.flatMap((one) => [`${name}::`, one])];
+  });
 }
 
 function checkArchitecture(value: unknown, name: string): void {

@@ -2,7 +2,9 @@ import type { NativeAptMarks } from '../../types/apt.js';
 import { checkOneOf, checkOptions, checkString } from '../checks.js';
 import { invalidArgType, type UnmetDependency } from '../errors.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
-import { Columns } from './batch.js';
+import { readRegularFile } from '../read-file.js';
+import { Columns, pages } from './batch.js';
+import { type AutoMark, updateExtendedStates } from './extended_states.js';
 import {
   type AptPlan,
   type PackageName,
@@ -11,6 +13,7 @@ import {
   withoutPseudo,
 } from './plan.js';
 import type { AptReader } from './reader.js';
+import { type AptPackageState, stateOf } from './state.js';
 import { rowsOf } from './table.js';
 import { explain, type WhyNot } from './why_not.js';
 
@@ -19,7 +22,10 @@ export interface MarksOptions extends JobOptions {
   recommends?: boolean;
 }
 
-/** One edit; `package` is a text as in `SolveRequest`. */
+/**
+ * One edit; `package` is a text as in `SolveRequest`. There `name-` and `name+` install or remove in
+ * spite of `install` and `remove`; other edits refuse what says the opposite of them.
+ */
 export type MarkEdit =
   | {
       kind: 'install';
@@ -31,7 +37,7 @@ export type MarkEdit =
     }
   | { kind: 'remove'; package: string; purge?: boolean }
   /**
-   * `reinstall`: the installed version once more; `keep`: undoes what was marked; `auto` and
+   * `reinstall`: the installed version once more; `keep`: undoes what was marked, `forbid` too; `auto` and
    * `manual`: whether it is there only because something needs it; `hold` and `unhold`: whether
    * the solver must leave it alone; `candidate`: `name=version` or `name/release` is what would be
    * installed from now on; `forbid`: the solver must not bring it in.
@@ -70,6 +76,7 @@ export interface AptMark extends PackageName {
   /** Whether an edit named it, and not the solver. */
   chosen: boolean;
   held: boolean;
+  state: AptPackageState;
 }
 
 /** One package that marks change. */
@@ -97,6 +104,28 @@ const kKinds: readonly MarkEdit['kind'][] = [
   'forbid',
 ];
 const kResolutions = ['install', 'keep', 'fix', 'upgrade', 'full', 'autoremove'] as const;
+
+/** Rows that are made at once. */
+const kRows = 2048;
+
+function isThere({ status }: AptPackageState): boolean {
+  return status !== 'not-installed' && status !== 'config-files';
+}
+
+function selectionAfter(action: string, before: AptPackageState['wanted']): string {
+  if (action === 'remove') return 'deinstall';
+  if (action === 'purge') return 'purge';
+  return action === '' || before === 'hold' ? before : 'install';
+}
+
+async function readIfThere(file: string): Promise<string> {
+  try {
+    return (await readRegularFile(file)).toString('utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
 
 /**
  * Marks of what is to become of each package, edited step by step. They are a value: `snapshot`
@@ -126,7 +155,7 @@ export class AptMarks {
    * met: see `counts`, `unmet`, `resolve`.
    *
    * @throws `ERR_APT_UNKNOWN_PACKAGE`, `ERR_APT_PATTERN`; `ERR_APT_REFUSED` for a package that
-   * cannot be reinstalled.
+   * cannot be reinstalled; `ERR_INVALID_ARG_VALUE` for `name-` or `name+` where they say nothing.
    * @see `pkgDepCache::MarkInstall`, `MarkDelete`, `MarkKeep`, `MarkAuto`, `SetCandidateVersion`
    */
   edit(...edits: readonly MarkEdit[]): Promise<MarkCounts> {
@@ -171,7 +200,9 @@ export class AptMarks {
     checkString(name, 'name');
     if (architecture !== undefined) checkString(architecture, 'architecture');
     const found = await runJob('apt', () => this.#native.of(name, architecture), options);
-    return (found as AptMark | null) ?? undefined;
+    if (found === null) return undefined;
+    const mark = found as Omit<AptMark, 'state'> & { state: number };
+    return { ...mark, state: stateOf(mark.state) };
   }
 
   /** Every package that the marks change. @see `pkgDepCache::StateCache` */
@@ -191,6 +222,7 @@ export class AptMarks {
         broken: (flags & 2) !== 0,
         chosen: (flags & 4) !== 0,
         held: (flags & 8) !== 0,
+        state: stateOf(columns.number('state', row)),
       };
     });
   }
@@ -218,6 +250,63 @@ export class AptMarks {
     return await explain(this.#reader, what, { signal }, () =>
       branch.solve({ install: [what], order: false, signal }),
     );
+  }
+
+  /**
+   * The file of automatically installed packages (`Dir::State::extended_states`) after the plan of
+   * these marks: that of the context with what the marks say, which keeps what it does not know.
+   *
+   * @see apt-mark(8)
+   */
+  async extendedStates(options: JobOptions = {}): Promise<string> {
+    checkOptions(options);
+    const { architecture, extendedStates: file } = this.#reader.about;
+    const before = file === undefined ? '' : await readIfThere(file);
+    const marks: AutoMark[] = [];
+    for await (const page of this.#states(options)) {
+      for (let row = 0; row < page.rows; row++) {
+        const goes = /^(remove|purge)$/.test(page.text('action', row));
+        const comes = page.text('action', row) !== '' && !goes;
+        const there = isThere(stateOf(page.number('state', row)));
+        // Of what is not there and does not come, the file keeps what it says.
+        if (!there && !comes) continue;
+        const auto = (page.number('flags', row) & 1) !== 0 && !goes;
+        marks.push({
+          name: page.text('name', row),
+          architecture: page.text('architecture', row),
+          auto,
+        });
+      }
+    }
+    return updateExtendedStates(before, marks, architecture);
+  }
+
+  /**
+   * What dpkg is to think of packages, holds among them, as `dpkg --set-selections` takes it: one
+   * line for each package that is there, comes, goes, or that dpkg remembers.
+   *
+   * @see dpkg(1)
+   */
+  async selections(options: JobOptions = {}): Promise<string> {
+    checkOptions(options);
+    const { architecture: native } = this.#reader.about;
+    const lines: string[] = [];
+    for await (const page of this.#states(options)) {
+      for (let row = 0; row < page.rows; row++) {
+        const action = page.text('action', row);
+        const { wanted } = stateOf(page.number('state', row));
+        const word = selectionAfter(action, wanted);
+        if (word === 'unknown') continue;
+        const architecture = page.text('architecture', row);
+        const plain = architecture === native && (page.number('flags', row) & 2) === 0;
+        lines.push(`${page.text('name', row)}${plain ? '' : `:${architecture}`}\t${word}\n`);
+      }
+    }
+    return lines.sort().join('');
+  }
+
+  #states(options: JobOptions) {
+    return pages((after) => runJob('apt', () => this.#native.states(after, kRows), options));
   }
 
   /** Packages that nothing needs any more. @see `pkgDepCache` */

@@ -1,10 +1,12 @@
 /** What there is to know about the packages of a cache. `AptCache` extends this class. */
 
 import type { NativeAptCache, NativeColumns, VersionNumber, VersionText } from '../../types/apt.js';
+import type { NativeJob } from '../../types/binding.js';
 import { checkOneOf, checkOptions, checkString, checkStrings } from '../checks.js';
 import { AptError, invalidArgType, invalidArgValue } from '../errors.js';
 import { type JobOptions, runJob } from '../job.js';
 import { Columns, pages } from './batch.js';
+import { type AptPackageState, stateOf } from './state.js';
 import { AptVersion, versionsOf } from './version-row.js';
 
 /** A version by its names: the plain form of `AptVersion`, good in any cache. */
@@ -108,12 +110,16 @@ export interface AptPackageRow {
   protected: boolean;
   auto: boolean;
   held: boolean;
+  state: AptPackageState;
   /** How many there are. */
   versions: number;
 }
 
 export interface BatchOptions extends JobOptions {
-  /** Rows of one batch; a batch of the default size keeps the event loop busy for 1 to 2 ms. Default: 2048. */
+  /**
+   * Rows of one batch, at most 4096; a batch of the default size keeps the event loop busy for 1 to
+   * 2 ms. Default: 2048.
+   */
   batchSize?: number;
 }
 
@@ -133,22 +139,34 @@ export interface MatchOptions extends JobOptions {
   allVersions?: boolean;
 }
 
+/** Rows that are made at once. */
+const kRows = 4096;
+
 type VersionColumns = NativeColumns<VersionText, VersionNumber>;
+
+/** @internal What the context of a cache knows and the cache does not. */
+export interface CacheSource {
+  architecture: string;
+  extendedStates: string | undefined;
+}
 
 /** @internal */
 export class AptReader {
   /** @internal */
   protected readonly native: NativeAptCache;
+  /** @internal */
+  readonly about: CacheSource;
 
   /** @internal */
-  constructor(native: NativeAptCache) {
+  constructor(native: NativeAptCache, about: CacheSource) {
     this.native = native;
+    this.about = about;
   }
 
   /**
    * All versions of all packages, in batches.
    *
-   * @throws `ERR_INVALID_ARG_VALUE` for a `batchSize` below 1 or above 65536.
+   * @throws `ERR_INVALID_ARG_VALUE` for a `batchSize` below 1 or above 4096.
    * @see `pkgCache::VerIterator`
    */
   async *versions(options: BatchOptions = {}): AsyncGenerator<AptVersion[], void, void> {
@@ -187,6 +205,7 @@ export class AptReader {
           protected: (flags & 16) !== 0,
           auto: (flags & 32) !== 0,
           held: (flags & 64) !== 0,
+          state: stateOf(page.number('state', row)),
           versions: page.number('versions', row),
         };
       });
@@ -232,7 +251,7 @@ export class AptReader {
       names: where !== 'descriptions',
       descriptions: where !== 'names',
     };
-    return this.#versions(() => this.native.search(search), options);
+    return this.#found(() => this.native.search(search), options);
   }
 
   /**
@@ -244,7 +263,7 @@ export class AptReader {
   match(pattern: string, options: MatchOptions = {}): Promise<AptVersion[]> {
     checkOptions(options);
     checkString(pattern, 'pattern');
-    return this.#versions(() => this.native.match(pattern, options.allVersions ?? false), options);
+    return this.#found(() => this.native.match(pattern, options.allVersions ?? false), options);
   }
 
   /**
@@ -365,7 +384,19 @@ export class AptReader {
     return versionsOf(new Columns(columns), this);
   }
 
-  /** The number of a version in this cache. */
+  /** As many versions as there may be, in slices that the event loop has time for. */
+  async #found(start: () => NativeJob<Uint32Array>, options?: JobOptions): Promise<AptVersion[]> {
+    const ids = await runJob('apt', start, { signal: options?.signal });
+    const result: AptVersion[] = [];
+    for (let at = 0; at < ids.length; at += kRows) {
+      const slice = ids.subarray(at, at + kRows);
+      for (const version of await this.#versions(() => this.native.rows(slice), options)) {
+        result.push(version);
+      }
+    }
+    return result;
+  }
+
   /** @internal The number of a version in this cache. */
   protected idOf(version: AptVersion | VersionName, options?: JobOptions): Promise<number> {
     return this.#id(version, options);
@@ -401,8 +432,8 @@ export class AptReader {
 }
 
 function checkBatchSize(size = 2048): number {
-  if (!Number.isInteger(size) || size < 1 || size > 65536) {
-    throw invalidArgValue('options.batchSize', 'must be an integer from 1 to 65536');
+  if (!Number.isInteger(size) || size < 1 || size > kRows) {
+    throw invalidArgValue('options.batchSize', `must be an integer from 1 to ${kRows}`);
   }
   return size;
 }

@@ -7,6 +7,7 @@ import type {
   FetchedPackage,
   SolveRequest,
 } from '../apt/cache.js';
+import { updateExtendedStates } from '../apt/extended_states.js';
 import type { TreeEdit } from '../ostree/mutable_tree.js';
 import { MutableTree } from '../ostree/mutable_tree.js';
 import type { Repo } from '../ostree/repo.js';
@@ -18,7 +19,6 @@ import { bootstrap } from './bootstrap.js';
 import type { CommitOptions } from './composer.js';
 import { type InstalledPackage, packagesOf, parseStatus, requireConfigured } from './database.js';
 import { configureCommand, configureSomeCommand, removeCommand, runDpkg } from './dpkg.js';
-import { kExtendedStates, updateExtendedStates } from './extended_states.js';
 import { placeFile } from './files.js';
 import {
   accountIds,
@@ -35,7 +35,7 @@ import { mergeImage } from './image.js';
 import { findImported, type ImportedDeb, importDebs } from './import.js';
 import { commitOf, type Inputs, inputsDigest, kInputs, rememberCommit } from './inputs.js';
 import { LayerStack } from './layers.js';
-import { imagePath } from './layout.js';
+import { imagePath, kExtendedStates } from './layout.js';
 import type { Meter, PhaseTime } from './meter.js';
 import {
   type Asked,
@@ -452,7 +452,12 @@ export class Assembly {
   /** dpkg knows nothing of it; apt would have written it after dpkg. */
   async #recordAutomatic(layers: LayerStack, plan: AptPlan): Promise<void> {
     const before = (await orMissing(layers.readFile(kExtendedStates)))?.toString('utf8') ?? '';
-    const after = updateExtendedStates(before, plan.packages, this.#resolver.architecture);
+    const marks = plan.packages.map(({ name, architecture, action, auto }) => ({
+      name,
+      architecture,
+      auto: auto && action !== 'remove' && action !== 'purge',
+    }));
+    const after = updateExtendedStates(before, marks, this.#resolver.architecture);
     if (after === before) return;
     const directory = await this.#workspace.directory('apt-state');
     await placeFile(directory, kExtendedStates, after);

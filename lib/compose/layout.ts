@@ -19,6 +19,8 @@ export const kTmpfiles = '/usr/lib/tmpfiles.d/apt-ostree.conf';
 /** The package database in an image. */
 export const kDatabase = '/usr/lib/sysimage/dpkg';
 export const kAptState = '/usr/lib/sysimage/apt';
+/** Where apt keeps which packages came in as dependencies only, in the root form. */
+export const kExtendedStates = 'var/lib/apt/extended_states';
 /** What packages have in /boot and /media, which are mounted over or linked away in an image. */
 const kBoot = '/usr/lib/sysimage/boot';
 const kMedia = '/usr/lib/sysimage/media';

@@ -2,11 +2,10 @@
 
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { databaseOfCommit as readCommit } from '../apt/commit_database.js';
 import { ComposeError } from '../errors.js';
 import type { Repo } from '../ostree/repo.js';
-import { readStatus } from './database.js';
-import { kExtendedStates } from './extended_states.js';
-import { kAptState, kDatabase } from './layout.js';
+import { kDatabase, kExtendedStates } from './layout.js';
 import type { Database } from './resolver.js';
 import type { Workspace } from './workspace.js';
 
@@ -18,21 +17,20 @@ export const kStatus = 'var/lib/dpkg/status';
  *
  * @throws `ENOENT` where it has none.
  */
-export function databaseOfCommit(
+export async function databaseOfCommit(
   repo: Repo,
   workspace: Workspace,
   commit: string,
 ): Promise<Database> {
-  return databaseOf(workspace, async (file) => {
-    if (file === kExtendedStates) return repo.readFile(commit, `${kAptState}/extended_states`);
-    const status = await orMissing(readStatus(repo, commit));
-    if (status !== undefined) return status;
+  const found = await readCommit({ repo, commit });
+  if (found.status === undefined) {
     throw new ComposeError(
       'ENOENT',
       `The base ${commit} has no package database: it was not made by a composition.`,
       { ref: commit, path: `${kDatabase}/status` },
     );
-  });
+  }
+  return place(workspace, found.status, found.extendedStates);
 }
 
 /** The database of a tree that `read` sees in the root form. */
@@ -40,10 +38,14 @@ export async function databaseOf(
   workspace: Workspace,
   read: (file: string) => Promise<Buffer>,
 ): Promise<Database> {
+  const status = await read(kStatus);
+  return place(workspace, status, await orMissing(read(kExtendedStates)));
+}
+
+async function place(workspace: Workspace, content: Buffer, states?: Buffer): Promise<Database> {
   const directory = await workspace.directory('status');
   const status = path.join(directory, 'status');
-  await writeFile(status, await read(kStatus));
-  const states = await orMissing(read(kExtendedStates));
+  await writeFile(status, content);
   if (states === undefined) return { status };
   const extendedStates = path.join(directory, 'extended_states');
   await writeFile(extendedStates, states);

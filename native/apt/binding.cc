@@ -12,8 +12,10 @@
 #include "apt/reporter.h"
 #include "apt/session.h"
 #include "apt/solver.h"
+#include "apt/source_list.h"
 #include "apt/values.h"
 #include "core/arguments.h"
+#include "core/values.h"
 
 namespace apt_ostree {
 
@@ -75,6 +77,7 @@ Napi::Value PackageToJs(Napi::Env env, const std::optional<apt::PackageInfo>& pa
   object.Set("essential", package->essential);
   object.Set("auto", package->automatic);
   object.Set("held", package->held);
+  object.Set("state", package->state);
   Table versions(
       {"version", "architecture", "section", "priority", "size", "installedSize", "downloadable"});
   for (const apt::VersionInfo& one : package->versions) {
@@ -93,6 +96,8 @@ void AptContext::Init(Napi::Env env, Napi::Object exports) {
              StaticMethod<&AptContext::CreateContext>("create"),
              InstanceMethod<&AptContext::Update>("update"),
              InstanceMethod<&AptContext::Open>("open"),
+             InstanceMethod<&AptContext::SourceList>("sourceList"),
+             InstanceMethod<&AptContext::IgnoredConfig>("ignoredConfig"),
              InstanceMethod<&AptContext::Close>("close"),
          });
 }
@@ -110,17 +115,21 @@ Napi::Value AptContext::CreateContext(const Napi::CallbackInfo& info) {
   options.auth = given.OptionalString("auth");
   options.preferences = given.OptionalString("preferences");
   options.recommends = given.Bool("recommends", true);
+  options.root_config = given.Bool("rootConfig", false);
+  if (options.root_config && !options.root.has_value()) {
+    throw InvalidArgumentValue(info.Env(), "rootConfig", "needs a root");
+  }
   const std::vector<std::string> config = given.Strings("config");
   if (config.size() % 2 != 0) {
     throw InvalidArgumentValue(info.Env(), "config", "must be pairs of name and value");
   }
   for (size_t i = 0; i < config.size(); i += 2) {
-    if (!apt::AllowedOption(config[i])) {
-      throw InvalidArgumentValue(
-          info.Env(), "config",
-          "must not set " + config[i] + ": it may run programs, move directories or weaken checks");
-    }
     options.config.emplace_back(config[i], config[i + 1]);
+    if (!apt::AllowedSetting(options.config.back())) {
+      throw InvalidArgumentValue(info.Env(), "config",
+                                 "must not set " + config[config[i] == "#clear" ? i + 1 : i] +
+                                     ": it may run programs, move directories or weaken checks");
+    }
   }
   if (options.directory.empty() || options.directory.front() != '/') {
     throw InvalidArgumentValue(info.Env(), "directory", "must be an absolute path");
@@ -135,30 +144,45 @@ Napi::Value AptContext::CreateContext(const Napi::CallbackInfo& info) {
 Napi::Value AptContext::Update(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const bool strict = arguments.Bool(0, "strict");
-  return StartApt(info.Env(), arguments.Raw(1), [state = state(), strict](JobContext& job) -> ToJs {
-    auto context = state->Use();
-    Reporter reporter(job);
-    return Converted(apt::Update(*context, strict, reporter),
-                     [](Napi::Env env, const apt::UpdateResult& result) -> Napi::Value {
-                       Table sources({"uri", "suite", "ok", "kind", "message"});
-                       for (const apt::SourceResult& one : result.sources) {
-                         sources.Row({one.uri, one.suite, Flag(one.ok), one.kind, one.message});
-                       }
-                       Napi::Object object = Napi::Object::New(env);
-                       object.Set("sources", sources.ToJs(env));
-                       object.Set("warnings", MessagesToJs(env, result.warnings));
-                       return object;
-                     });
-  });
+  return StartApt(
+      info.Env(), arguments.Raw(1), [state = state()->Hold(), strict](JobContext& job) -> ToJs {
+        auto context = state->Use();
+        Reporter reporter(job);
+        return Converted(apt::Update(*context, strict, reporter),
+                         [](Napi::Env env, const apt::UpdateResult& result) -> Napi::Value {
+                           Table sources({"uri", "suite", "ok", "kind", "message"});
+                           for (const apt::SourceResult& one : result.sources) {
+                             sources.Row({one.uri, one.suite, Flag(one.ok), one.kind, one.message});
+                           }
+                           Napi::Object object = Napi::Object::New(env);
+                           object.Set("sources", sources.ToJs(env));
+                           object.Set("warnings", MessagesToJs(env, result.warnings));
+                           return object;
+                         });
+      });
 }
 
 Napi::Value AptContext::Open(const Napi::CallbackInfo& info) {
   const std::vector<std::string> debs = Arguments(info).Strings(0, "debs");
-  return StartApt(info.Env(), [state = state(), debs](JobContext&) -> ToJs {
+  return StartApt(info.Env(), [state = state()->Hold(), debs](JobContext&) -> ToJs {
     auto cache = std::make_shared<AptCacheState>(std::make_shared<apt::Cache>(state->Use(), debs),
                                                  "apt cache");
     return [cache](Napi::Env env) -> Napi::Value { return AptCache::Create(env, cache); };
   });
+}
+
+Napi::Value AptContext::SourceList(const Napi::CallbackInfo& info) {
+  return StartApt(info.Env(), [state = state()->Hold()](JobContext&) -> ToJs {
+    return Converted(apt::ListSourceIndexes(*state->Use()), TreeToJs);
+  });
+}
+
+Napi::Value AptContext::IgnoredConfig(const Napi::CallbackInfo& info) {
+  try {
+    return StringsToJs(info.Env(), state()->Use()->ignored());
+  } catch (const NativeError& error) {
+    throw error.ToJs(info.Env());
+  }
 }
 
 Napi::Value AptContext::Close(const Napi::CallbackInfo& info) {
@@ -175,6 +199,7 @@ void AptCache::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&AptCache::PackageVersions>("packageVersions"),
              InstanceMethod<&AptCache::ReverseDependencies>("reverseDependencies"),
              InstanceMethod<&AptCache::WhatProvides>("whatProvides"),
+             InstanceMethod<&AptCache::Rows>("rows"),
              InstanceMethod<&AptCache::Describe>("describe"),
              InstanceMethod<&AptCache::IndexFiles>("indexFiles"),
              InstanceMethod<&AptCache::Policy>("policy"),
@@ -199,7 +224,7 @@ Napi::Value AptCache::Package(const Napi::CallbackInfo& info) {
   std::string name = arguments.String(0, "name");
   std::string architecture = arguments.OptionalString(1, "architecture").value_or("");
   return StartApt(info.Env(),
-                  [state = state(), name = std::move(name),
+                  [state = state()->Hold(), name = std::move(name),
                    architecture = std::move(architecture)](JobContext&) -> ToJs {
                     return Converted(state->Use()->Package(name, architecture), PackageToJs);
                   });
@@ -213,7 +238,7 @@ Napi::Value AptCache::List(const Napi::CallbackInfo& info) {
   filter.priorities = options.Strings("priorities");
   filter.after = static_cast<uint64_t>(options.Integer("after", 0, 0, INT64_MAX));
   filter.limit = static_cast<size_t>(options.Integer("limit", 5000, 1, 20000));
-  return StartApt(info.Env(), [state = state(), filter](JobContext&) -> ToJs {
+  return StartApt(info.Env(), [state = state()->Hold(), filter](JobContext&) -> ToJs {
     const apt::ListPage page = state->Use()->List(filter);
     Table rows({"name", "architecture", "version", "installed", "priority", "section", "essential",
                 "auto"});
@@ -233,7 +258,7 @@ Napi::Value AptCache::List(const Napi::CallbackInfo& info) {
 Napi::Value AptCache::Solve(const Napi::CallbackInfo& info) {
   apt::Request request = ReadRequest(Arguments(info).Object(0, "request"));
   return StartApt(
-      info.Env(), [state = state(), request = std::move(request)](JobContext& job) -> ToJs {
+      info.Env(), [state = state()->Hold(), request = std::move(request)](JobContext& job) -> ToJs {
         auto cache = state->Use();
         return ConvertedPlan(apt::Solve(*cache, request, [&job] { return job.cancelled(); }));
       });
@@ -243,13 +268,13 @@ Napi::Value AptCache::Scenario(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   apt::Request request = ReadRequest(arguments.Object(0, "request"));
   std::string path = arguments.Path(1, "path");
-  return StartApt(
-      info.Env(),
-      [state = state(), request = std::move(request), path = std::move(path)](JobContext&) -> ToJs {
-        auto cache = state->Use();
-        apt::WriteScenario(*cache, request, path);
-        return Undefined();
-      });
+  return StartApt(info.Env(),
+                  [state = state()->Hold(), request = std::move(request),
+                   path = std::move(path)](JobContext&) -> ToJs {
+                    auto cache = state->Use();
+                    apt::WriteScenario(*cache, request, path);
+                    return Undefined();
+                  });
 }
 
 Napi::Value AptCache::Fetch(const Napi::CallbackInfo& info) {
@@ -264,7 +289,7 @@ Napi::Value AptCache::Fetch(const Napi::CallbackInfo& info) {
     wanted.push_back({fields[i], fields[i + 1], fields[i + 2]});
   }
   return StartApt(info.Env(), arguments.Raw(1),
-                  [state = state(), wanted = std::move(wanted)](JobContext& job) -> ToJs {
+                  [state = state()->Hold(), wanted = std::move(wanted)](JobContext& job) -> ToJs {
                     auto cache = state->Use();
                     Reporter reporter(job);
                     Table table({"name", "architecture", "version", "path", "sha256"});

@@ -31,6 +31,11 @@ class Closable {
     if (object_ == nullptr) throw NativeError("ERR_CLOSED", "The " + what_ + " is closed");
     return object_;
   }
+  // A share for one job that has begun: it ends before what it works on is gone.
+  std::shared_ptr<Closable> Hold() const {
+    std::lock_guard<std::mutex> guard(mutex_);
+    return std::make_shared<Closable>(object_, what_);
+  }
   std::shared_ptr<T> Close() {
     std::lock_guard<std::mutex> guard(mutex_);
     return std::exchange(object_, nullptr);
@@ -56,6 +61,8 @@ class AptContext : public Wrap<AptContext, AptContextState> {
   static Napi::Value CreateContext(const Napi::CallbackInfo& info);
   Napi::Value Update(const Napi::CallbackInfo& info);
   Napi::Value Open(const Napi::CallbackInfo& info);
+  Napi::Value SourceList(const Napi::CallbackInfo& info);
+  Napi::Value IgnoredConfig(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
 };
 
@@ -73,6 +80,7 @@ class AptCache : public Wrap<AptCache, AptCacheState> {
   Napi::Value PackageVersions(const Napi::CallbackInfo& info);
   Napi::Value ReverseDependencies(const Napi::CallbackInfo& info);
   Napi::Value WhatProvides(const Napi::CallbackInfo& info);
+  Napi::Value Rows(const Napi::CallbackInfo& info);
   Napi::Value Describe(const Napi::CallbackInfo& info);
   Napi::Value IndexFiles(const Napi::CallbackInfo& info);
   Napi::Value Policy(const Napi::CallbackInfo& info);
@@ -103,17 +111,29 @@ struct AptMarksHandle {
   Closable<apt::MarksState> marks;
 };
 
+// What a job on marks holds; see Closable::Hold.
+struct AptMarksHold {
+  explicit AptMarksHold(const AptMarksHandle& handle)
+      : cache(handle.cache->Hold()), marks(handle.marks.Hold()) {}
+  std::shared_ptr<AptCacheState> cache;
+  std::shared_ptr<Closable<apt::MarksState>> marks;
+};
+
 class AptMarks : public Wrap<AptMarks, AptMarksHandle> {
  public:
   static constexpr const char* kName = "AptMarks";
   static constexpr napi_type_tag kTag = {0x6170745f6f737403, 0x4d61726b73000000};
   using Wrap::Wrap;
+  void Finalize(Napi::Env env) override { Weigh(env, 0); }
   static void Init(Napi::Env env, Napi::Object exports);
   // New marks of a cache, as after opening it.
   static Napi::Object Make(Napi::Env env, std::shared_ptr<AptCacheState> cache,
-                           std::shared_ptr<apt::MarksState> marks);
+                           std::shared_ptr<apt::MarksState> marks, size_t bytes);
 
  private:
+  // Has the collector know how much memory the object keeps.
+  void Weigh(Napi::Env env, int64_t bytes);
+  int64_t weight_ = 0;
   Napi::Value Edit(const Napi::CallbackInfo& info);
   Napi::Value Resolve(const Napi::CallbackInfo& info);
   Napi::Value Counts(const Napi::CallbackInfo& info);
@@ -121,6 +141,7 @@ class AptMarks : public Wrap<AptMarks, AptMarksHandle> {
   Napi::Value Changes(const Napi::CallbackInfo& info);
   Napi::Value Unmet(const Napi::CallbackInfo& info);
   Napi::Value Unneeded(const Napi::CallbackInfo& info);
+  Napi::Value States(const Napi::CallbackInfo& info);
   Napi::Value Why(const Napi::CallbackInfo& info);
   Napi::Value Plan(const Napi::CallbackInfo& info);
   Napi::Value Solve(const Napi::CallbackInfo& info);

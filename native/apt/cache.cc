@@ -102,6 +102,11 @@ CacheFile& Cache::Use() {
   return *file_;
 }
 
+unsigned PackageState(pkgCache::PkgIterator const& package) {
+  return (package->SelectedState & 7u) | (package->InstState & 3u) << 3 |
+         (package->CurrentState & 15u) << 5;
+}
+
 bool IsEssential(pkgCache::PkgIterator const& package) {
   if ((package->Flags & pkgCache::Flag::Essential) == 0) return false;
   const bool forced =
@@ -126,6 +131,7 @@ std::optional<PackageInfo> Cache::Package(const std::string& name,
   info.essential = IsEssential(package);
   info.automatic = file.IsAutomatic(package);
   info.held = package->SelectedState == pkgCache::State::Hold;
+  info.state = PackageState(package);
   for (pkgCache::VerIterator version = package.VersionList(); !version.end(); ++version) {
     info.versions.push_back({version.VerStr(), version.Arch(), Text(version.Section()),
                              Text(version.PriorityType()), version->Size, version->InstalledSize,

@@ -33,6 +33,7 @@ struct PackageInfo {
   bool essential = false;
   bool automatic = false;
   bool held = false;
+  unsigned state = 0;  // see PackageState
   std::vector<VersionInfo> versions;
 };
 
@@ -110,6 +111,8 @@ class Cache {
   std::vector<Message> warnings_;
 };
 
+// What dpkg thinks of a package in one number; lib/apt/state.ts takes it apart.
+unsigned PackageState(pkgCache::PkgIterator const& package);
 // Whether dpkg would refuse to remove it: not merely apt itself, which the library flags too.
 bool IsEssential(pkgCache::PkgIterator const& package);
 // Text of the cache, which may be absent.

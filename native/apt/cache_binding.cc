@@ -1,4 +1,5 @@
 // AptCache: what reads a cache. Changes and plans are in binding.cc.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -35,6 +36,21 @@ Napi::Value StartTree(const Napi::CallbackInfo& info, std::shared_ptr<AptCacheSt
   });
 }
 
+// A job whose answer is `read(cache, job)`: numbers of versions, for `rows`. Thousands of rows at
+// once would hold up the JavaScript thread.
+template <typename Read>
+Napi::Value StartIds(const Napi::CallbackInfo& info, std::shared_ptr<AptCacheState> state,
+                     Read read) {
+  return StartApt(info.Env(), [state = std::move(state), read](JobContext& job) -> ToJs {
+    auto cache = state->Use();
+    return Converted(read(*cache, job), [](Napi::Env env, const std::vector<uint32_t>& ids) {
+      Napi::Uint32Array array = Napi::Uint32Array::New(env, ids.size());
+      std::copy(ids.begin(), ids.end(), array.Data());
+      return array;
+    });
+  });
+}
+
 apt::Page ReadPage(const Arguments& arguments, size_t index) {
   apt::Page page;
   page.after = static_cast<uint64_t>(arguments.Integer(index, "after", 0, INT64_MAX));
@@ -46,14 +62,14 @@ apt::Page ReadPage(const Arguments& arguments, size_t index) {
 
 Napi::Value AptCache::Versions(const Napi::CallbackInfo& info) {
   const apt::Page page = ReadPage(Arguments(info), 0);
-  return StartColumns(info, state(), [page](apt::Cache& cache, JobContext&) {
+  return StartColumns(info, state()->Hold(), [page](apt::Cache& cache, JobContext&) {
     return apt::ListVersions(cache, page);
   });
 }
 
 Napi::Value AptCache::Packages(const Napi::CallbackInfo& info) {
   const apt::Page page = ReadPage(Arguments(info), 0);
-  return StartColumns(info, state(), [page](apt::Cache& cache, JobContext&) {
+  return StartColumns(info, state()->Hold(), [page](apt::Cache& cache, JobContext&) {
     return apt::ListPackages(cache, page);
   });
 }
@@ -62,7 +78,7 @@ Napi::Value AptCache::PackageVersions(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const std::string name = arguments.String(0, "name");
   const std::string architecture = arguments.OptionalString(1, "architecture").value_or("");
-  return StartColumns(info, state(), [name, architecture](apt::Cache& cache, JobContext&) {
+  return StartColumns(info, state()->Hold(), [name, architecture](apt::Cache& cache, JobContext&) {
     return apt::PackageVersions(cache, name, architecture);
   });
 }
@@ -72,14 +88,27 @@ Napi::Value AptCache::ReverseDependencies(const Napi::CallbackInfo& info) {
   const std::string name = arguments.String(0, "name");
   const std::string architecture = arguments.OptionalString(1, "architecture").value_or("");
   const apt::Page page = ReadPage(arguments, 2);
-  return StartColumns(info, state(), [name, architecture, page](apt::Cache& cache, JobContext&) {
-    return apt::ReverseDependencies(cache, name, architecture, page);
+  return StartColumns(info, state()->Hold(),
+                      [name, architecture, page](apt::Cache& cache, JobContext&) {
+                        return apt::ReverseDependencies(cache, name, architecture, page);
+                      });
+}
+
+Napi::Value AptCache::Rows(const Napi::CallbackInfo& info) {
+  if (!info[0].IsTypedArray() ||
+      info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint32_array) {
+    throw InvalidArgumentType(info.Env(), "ids", "an instance of Uint32Array", info[0]);
+  }
+  const auto given = info[0].As<Napi::Uint32Array>();
+  const std::vector<uint32_t> ids(given.Data(), given.Data() + given.ElementLength());
+  return StartColumns(info, state()->Hold(), [ids](apt::Cache& cache, JobContext&) {
+    return apt::VersionRows(cache, ids);
   });
 }
 
 Napi::Value AptCache::WhatProvides(const Napi::CallbackInfo& info) {
   const std::string name = Arguments(info).String(0, "name");
-  return StartColumns(info, state(), [name](apt::Cache& cache, JobContext&) {
+  return StartColumns(info, state()->Hold(), [name](apt::Cache& cache, JobContext&) {
     return apt::WhatProvides(cache, name);
   });
 }
@@ -94,18 +123,19 @@ Napi::Value AptCache::Describe(const Napi::CallbackInfo& info) {
   if (what == "origins") read = apt::Origins;
   if (what == "record") read = apt::Record;
   if (read == nullptr) throw InvalidArgumentValue(info.Env(), "what", "is unknown");
-  return StartTree(info, state(), [read, id](apt::Cache& cache) { return read(cache, id); });
+  return StartTree(info, state()->Hold(),
+                   [read, id](apt::Cache& cache) { return read(cache, id); });
 }
 
 Napi::Value AptCache::IndexFiles(const Napi::CallbackInfo& info) {
-  return StartTree(info, state(), apt::IndexFiles);
+  return StartTree(info, state()->Hold(), apt::IndexFiles);
 }
 
 Napi::Value AptCache::Policy(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const std::string name = arguments.String(0, "name");
   const std::string architecture = arguments.OptionalString(1, "architecture").value_or("");
-  return StartTree(info, state(), [name, architecture](apt::Cache& cache) {
+  return StartTree(info, state()->Hold(), [name, architecture](apt::Cache& cache) {
     return apt::ExplainPolicy(cache, name, architecture);
   });
 }
@@ -119,7 +149,7 @@ Napi::Value AptCache::Search(const Napi::CallbackInfo& info) {
   if (kind == "regex") search.kind = apt::TermKind::kRegex;
   search.names = options.Bool("names", true);
   search.descriptions = options.Bool("descriptions", true);
-  return StartColumns(info, state(), [search](apt::Cache& cache, JobContext& job) {
+  return StartIds(info, state()->Hold(), [search](apt::Cache& cache, JobContext& job) {
     return apt::SearchPackages(cache, search, [&job] { return job.cancelled(); });
   });
 }
@@ -128,7 +158,7 @@ Napi::Value AptCache::Match(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const std::string pattern = arguments.String(0, "pattern");
   const bool all = arguments.Bool(1, "allVersions");
-  return StartColumns(info, state(), [pattern, all](apt::Cache& cache, JobContext&) {
+  return StartIds(info, state()->Hold(), [pattern, all](apt::Cache& cache, JobContext&) {
     return apt::MatchPattern(cache, pattern, all);
   });
 }

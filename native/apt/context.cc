@@ -14,6 +14,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "apt/session.h"
+
 namespace apt_ostree::apt {
 
 namespace {
@@ -134,10 +136,13 @@ FileDescriptor::~FileDescriptor() {
   if (fd_ >= 0) close(fd_);
 }
 
+namespace {
+
 bool AllowedOption(const std::string& name) {
-  // Proxy detection and download hooks are commands.
-  for (const char* word : {"proxy-auto-detect", "proxyautodetect", "invoke", "allowinsecure",
-                           "allowweak", "allowdowngradetoinsecure", "indextargets"}) {
+  // Proxy detection, download hooks and mounts are commands; gpgv takes any words.
+  for (const char* word :
+       {"proxy-auto-detect", "proxyautodetect", "invoke", "allowinsecure", "allowweak",
+        "allowdowngradetoinsecure", "indextargets", "acquire::cdrom", "acquire::gpgv"}) {
     if (ContainsIgnoringCase(name, word)) return false;
   }
   for (const char* prefix : {"Acquire::",
@@ -165,18 +170,50 @@ bool AllowedOption(const std::string& name) {
   return false;
 }
 
+}  // namespace
+
+bool AllowedSetting(const std::pair<std::string, std::string>& setting) {
+  const auto& [name, value] = setting;
+  if (name != "#clear") return AllowedOption(name);
+  // Not a whole branch: the library's defaults are in it.
+  return AllowedOption(value) && value.compare(value.size() - 2, 2, "::") != 0;
+}
+
 Context::Context(ContextOptions options, Holder holder) : options_(std::move(options)) {
   if (holder == Holder::kThis) MakeContents();
   Configure();
+  if (holder == Holder::kThis && options_.root_config) ReadRoot();
+  Apply(options_.config);
+  options_.recommends = configuration_.FindB("APT::Install-Recommends", true);
+}
+
+void Context::ReadRoot() {
+  const Session session(configuration_);
+  RootConfig read =
+      ReadRootConfig(options_.root.value_or(""), options_.directory + "/etc/root.conf");
+  ignored_ = std::move(read.ignored);
+  // A caller's own come last, so they win.
+  read.settings.insert(read.settings.end(), options_.config.begin(), options_.config.end());
+  options_.config = std::move(read.settings);
+}
+
+void Context::Apply(const Settings& settings) {
+  for (const auto& [name, value] : settings) {
+    if (name == "#clear") {
+      configuration_.Clear(value);
+    } else {
+      configuration_.Set(name, value);
+    }
+  }
 }
 
 void Context::MakeContents() {
   const std::string& directory = options_.directory;
-  for (const auto& [name, value] : options_.config) {
-    if (!AllowedOption(name)) {
-      Failure failure("ERR_INVALID_ARG_VALUE", "The argument 'config' must not contain " + name +
-                                                   ": it is not an option that a context takes");
-      throw failure;
+  for (const auto& setting : options_.config) {
+    if (!AllowedSetting(setting)) {
+      throw Failure("ERR_INVALID_ARG_VALUE", "The argument 'config' must not contain " +
+                                                 setting.first +
+                                                 ": it is not an option that a context takes");
     }
   }
   MakeDirectories(directory);
@@ -294,7 +331,15 @@ void Context::Configure() {
   set.Set(changelogs + "Ubuntu",
           "https://changelogs.ubuntu.com/changelogs/pool/@CHANGEPATH@/changelog");
   set.Set("Acquire::Changelogs::AlwaysOnline", "true");
-  // Shipped as a file of apt.conf.d, so not among the library's defaults.
+  // A root that speaks for itself has them, or does without.
+  if (!options_.root_config) ConfigureLists();
+  // The library's own locks hold once per process, whatever the root; see LockDirectory.
+  set.Set("Debug::NoLocking", "true");
+}
+
+// Shipped as a file of apt.conf.d, so not among the library's defaults.
+void Context::ConfigureLists() {
+  Configuration& set = configuration_;
   for (const char* pattern : {"^firmware-linux.*", "^linux-firmware$", "^linux-image-[a-z0-9]*$",
                               "^linux-image-[a-z0-9]*-[a-z0-9]*$"}) {
     set.Set("APT::NeverAutoRemove::", pattern);
@@ -306,9 +351,6 @@ void Context::Configure() {
     set.Set("APT::Never-MarkAuto-Sections::", section);
   }
   set.Set("APT::Move-Autobit-Sections::", "oldlibs");
-  // The library's own locks hold once per process, whatever the root; see LockDirectory.
-  set.Set("Debug::NoLocking", "true");
-  for (const auto& [name, value] : options_.config) set.Set(name, value);
 }
 
 void Context::PrepareDownloads() {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apt/failure.h"
+#include "apt/root_config.h"
 
 namespace apt_ostree::apt {
 
@@ -25,11 +26,14 @@ struct ContextOptions {
   std::optional<std::string> auth;  // apt_auth.conf(5)
   std::optional<std::string> preferences;
   bool recommends = true;
-  std::vector<std::pair<std::string, std::string>> config;
+  // Whether the root's own apt.conf counts, as far as it may.
+  bool root_config = false;
+  // The caller's; of a context also what its root has, before them.
+  Settings config;
 };
 
 // Whether a caller may set this option: none that runs a program or moves a directory.
-bool AllowedOption(const std::string& name);
+bool AllowedSetting(const std::pair<std::string, std::string>& setting);
 
 class FileDescriptor {
  public:
@@ -54,6 +58,8 @@ class Context {
 
   Configuration& configuration() { return configuration_; }
   const ContextOptions& options() const { return options_; }
+  // Options of the root's apt.conf that do not count.
+  const std::vector<std::string>& ignored() const { return ignored_; }
   std::string lists() const { return options_.directory + "/lists/"; }
   std::string archives() const { return options_.directory + "/archives/"; }
 
@@ -68,9 +74,13 @@ class Context {
  private:
   void MakeContents();
   void Configure();
+  void ConfigureLists();
+  void ReadRoot();
+  void Apply(const Settings& settings);
   void WriteLogins();
 
-  const ContextOptions options_;
+  ContextOptions options_;
+  std::vector<std::string> ignored_;
   std::unique_ptr<FileDescriptor> lock_;
   Configuration configuration_;
   std::atomic<unsigned long> generation_ = 0;

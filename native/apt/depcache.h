@@ -37,6 +37,7 @@ class DepCache : public pkgDepCache {
 
   // Packages that must not come in (apt-get's `name-` on a package that is not installed).
   void Forbid(pkgCache::PkgIterator const& package) { forbidden_.insert(package->ID); }
+  void Allow(pkgCache::PkgIterator const& package) { forbidden_.erase(package->ID); }
   bool IsInstallOk(pkgCache::PkgIterator const& package, bool auto_install, unsigned long depth,
                    bool from_user) override;
 

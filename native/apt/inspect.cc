@@ -165,7 +165,7 @@ Columns ListPackages(Cache& cache, const Page& page) {
   Session session(cache.context().configuration());
   CacheFile& file = cache.Use();
   Columns columns({"name", "architecture", "installed", "candidate", "section"},
-                  {"id", "flags", "versions"});
+                  {"id", "flags", "versions", "state"});
   const size_t count = static_cast<pkgCache&>(file).Head().PackageCount;
   size_t id = page.after;
   for (; id < count && columns.rows() < page.limit; ++id) {
@@ -189,6 +189,7 @@ Columns ListPackages(Cache& cache, const Page& page) {
     columns.Number(0, static_cast<double>(package->ID));
     columns.Number(1, flags);
     columns.Number(2, static_cast<double>(versions));
+    columns.Number(3, PackageState(package));
     columns.EndRow();
   }
   columns.Finish();

@@ -98,19 +98,29 @@ void Marked::Install(const Selection& selection, const MarkEdit& edit) {
 
 void Marked::Edit(Selector& selector, const MarkEdit& edit) {
   using Kind = MarkEdit::Kind;
-  const bool install =
-      edit.kind == Kind::kInstall || edit.kind == Kind::kReinstall || edit.kind == Kind::kCandidate;
-  const Chosen chosen = selector.Choose(edit.package, !install);
+  const bool candidate = edit.kind == Kind::kCandidate;
+  const bool install = edit.kind == Kind::kInstall || edit.kind == Kind::kReinstall;
+  const Chosen chosen = selector.Choose(edit.package, !install && !candidate);
+  // `name-` among installs is a removal and `name+` the other way round, as in a request.
+  const bool both = install || edit.kind == Kind::kRemove;
+  if (!both && !(candidate ? chosen.removals.empty() : chosen.installs.empty())) {
+    Failure failure("ERR_INVALID_ARG_VALUE", "The edit of '" + edit.package +
+                                                 "' neither installs nor removes: its last "
+                                                 "character must not say so");
+    throw failure.Detail("package", edit.package);
+  }
   for (const Selection& selection : chosen.installs) {
-    if (edit.kind == Kind::kCandidate) {
+    if (candidate) {
       depcache().SetCandidateVersion(selection.version);
-    } else if (install) {
+    } else {
       Install(selection, edit);
     }
   }
   for (PkgIterator package : chosen.removals) {
     switch (edit.kind) {
       case Kind::kRemove:
+      case Kind::kInstall:
+      case Kind::kReinstall:
         Release(package);
         depcache().MarkDelete(package, edit.purge);
         Choose(package);
@@ -119,6 +129,7 @@ void Marked::Edit(Selector& selector, const MarkEdit& edit) {
         Release(package);
         depcache().SetReInstall(package, false);
         depcache().MarkKeep(package, false, true);
+        depcache().Allow(package);
         break;
       case Kind::kAuto:
       case Kind::kManual:
@@ -143,8 +154,7 @@ void Marked::Edit(Selector& selector, const MarkEdit& edit) {
 
 Failure Marked::Unmet() {
   std::vector<Message> messages = DescribeBroken(file);
-  std::string text = "The marks have unmet dependencies";
-  for (const Message& message : messages) text += "\n" + message.text;
+  const std::string text = "The marks have unmet dependencies" + JoinBroken(messages);
   for (Message& message : session.TakeMessages()) messages.push_back(std::move(message));
   Failure failure("ERR_APT_UNMET_DEPENDENCIES", text);
   failure.Messages(std::move(messages));
@@ -265,13 +275,14 @@ Tree MarkOf(Cache& cache, const MarksHandle& marks, const std::string& name,
   answer.emplace_back("broken", (flags & kBroken) != 0);
   answer.emplace_back("chosen", (flags & kChosen) != 0);
   answer.emplace_back("held", (flags & kHeld) != 0);
+  answer.emplace_back("state", static_cast<double>(PackageState(package)));
   return answer;
 }
 
 Columns ChangedMarks(Cache& cache, const MarksHandle& marks) {
   Marked marked(cache, marks);
   pkgCache& packages = marked.file;
-  Columns columns({"name", "architecture", "action", "installed", "version"}, {"flags"});
+  Columns columns({"name", "architecture", "action", "installed", "version"}, {"flags", "state"});
   for (PkgIterator package : marked.file.Changing()) {
     pkgDepCache::StateCache& state = marked.depcache()[package];
     const char* action = ActionOf(package, state);
@@ -284,10 +295,47 @@ Columns ChangedMarks(Cache& cache, const MarksHandle& marks) {
     columns.Text(3, current.end() ? "" : current.VerStr());
     columns.Text(4, version.end() || state.Delete() ? "" : version.VerStr());
     columns.Number(0, FlagsOf(*marks, package, state));
+    columns.Number(1, PackageState(package));
     columns.EndRow();
   }
   columns.Finish();
   return columns;
+}
+
+Columns StatesOfMarks(Cache& cache, const MarksHandle& marks, const Page& page) {
+  Marked marked(cache, marks);
+  Columns columns({"name", "architecture", "action"}, {"state", "flags"});
+  const std::vector<pkgCache::Package*>& packages = marked.file.ordered();
+  uint64_t position = page.after;
+  for (; position < packages.size() && columns.rows() < page.limit; ++position) {
+    PkgIterator package(marked.file, packages[position]);
+    if (package->VersionList == 0) continue;
+    pkgDepCache::StateCache& state = marked.depcache()[package];
+    const char* action = ActionOf(package, state);
+    const bool automatic = (state.Flags & pkgCache::Flag::Auto) != 0;
+    const bool remembered = package->CurrentState != pkgCache::State::NotInstalled ||
+                            package->SelectedState != pkgCache::State::Unknown;
+    if (action == nullptr && !automatic && !remembered) continue;
+    columns.Text(0, package.Name());
+    columns.Text(1, package.Arch());
+    columns.Text(2, action == nullptr ? "" : action);
+    columns.Number(0, PackageState(package));
+    const VerIterator version = package.VersionList();
+    const bool same = (version->MultiArch & pkgCache::Version::Same) == pkgCache::Version::Same;
+    columns.Number(1, (automatic ? 1 : 0) | (same ? 2 : 0));
+    columns.EndRow();
+  }
+  columns.Finish();
+  columns.next = position < packages.size() ? position : 0;
+  return columns;
+}
+
+size_t SizeOf(const MarksState& marks) {
+  size_t bytes = sizeof marks;
+  for (const auto* runs : {&marks.marks.packages, &marks.marks.dependencies}) {
+    for (const auto& run : *runs) bytes += sizeof run + run.bytes.size();
+  }
+  return bytes;
 }
 
 Tree UnmetOfMarks(Cache& cache, const MarksHandle& marks) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apt/columns.h"
+#include "apt/inspect.h"
 #include "apt/solver.h"
 #include "apt/tree.h"
 
@@ -64,6 +65,10 @@ Columns ChangedMarks(Cache& cache, const MarksHandle& marks);
 Tree UnmetOfMarks(Cache& cache, const MarksHandle& marks);
 // Packages that nothing needs.
 std::vector<PackageName> UnneededOfMarks(Cache& cache, const MarksHandle& marks);
+// Packages that are or will be there, or that dpkg or apt remember: what is to be written down.
+Columns StatesOfMarks(Cache& cache, const MarksHandle& marks, const Page& page);
+// About how many bytes of memory they take.
+size_t SizeOf(const MarksState& marks);
 // How a package is needed: from one that was asked for (or is essential) down to it. Nothing
 // where it is not there or nothing needs it.
 Tree WhyMarks(Cache& cache, const MarksHandle& marks, const std::string& name,

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "apt/binding.h"
+#include "apt/inspect.h"
 #include "apt/marks.h"
 #include "apt/values.h"
 #include "core/arguments.h"
@@ -25,12 +26,12 @@ Napi::Value CountsToJs(Napi::Env env, const apt::MarkCounts& counts) {
 
 // A job whose answer is `work(cache, marks, job)`, converted by `convert`.
 template <typename Do, typename Convert>
-Napi::Value StartMarks(const Napi::CallbackInfo& info, std::shared_ptr<AptMarksHandle> handle,
-                       Do work, Convert convert) {
+Napi::Value StartMarks(const Napi::CallbackInfo& info,
+                       const std::shared_ptr<AptMarksHandle>& handle, Do work, Convert convert) {
   return StartApt(info.Env(),
-                  [handle = std::move(handle), work = std::move(work), convert](JobContext& job) {
-                    const auto cache = handle->cache->Use();
-                    return Converted(work(*cache, handle->marks.Use(), job), convert);
+                  [held = AptMarksHold(*handle), work = std::move(work), convert](JobContext& job) {
+                    const auto cache = held.cache->Use();
+                    return Converted(work(*cache, held.marks->Use(), job), convert);
                   });
 }
 
@@ -79,6 +80,7 @@ void AptMarks::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&AptMarks::Changes>("changes"),
              InstanceMethod<&AptMarks::Unmet>("unmet"),
              InstanceMethod<&AptMarks::Unneeded>("unneeded"),
+             InstanceMethod<&AptMarks::States>("states"),
              InstanceMethod<&AptMarks::Why>("why"),
              InstanceMethod<&AptMarks::Plan>("plan"),
              InstanceMethod<&AptMarks::Solve>("solve"),
@@ -89,22 +91,32 @@ void AptMarks::Init(Napi::Env env, Napi::Object exports) {
 }
 
 Napi::Object AptMarks::Make(Napi::Env env, std::shared_ptr<AptCacheState> cache,
-                            std::shared_ptr<apt::MarksState> marks) {
-  return Create(env, std::make_shared<AptMarksHandle>(std::move(cache), std::move(marks)));
+                            std::shared_ptr<apt::MarksState> marks, size_t bytes) {
+  Napi::Object object =
+      Create(env, std::make_shared<AptMarksHandle>(std::move(cache), std::move(marks)));
+  Unwrap(object)->Weigh(env, static_cast<int64_t>(bytes));
+  return object;
+}
+
+void AptMarks::Weigh(Napi::Env env, int64_t bytes) {
+  Napi::MemoryManagement::AdjustExternalMemory(env, bytes - std::exchange(weight_, bytes));
 }
 
 Napi::Value AptCache::Marks(const Napi::CallbackInfo& info) {
   const Options options = Arguments(info).Object(0, "options");
   std::optional<bool> recommends;
   if (options.Has("recommends")) recommends = options.Bool("recommends", true);
-  return StartApt(info.Env(), [state = state(), recommends](JobContext&) -> ToJs {
-    auto marks = std::make_shared<apt::MarksState>();
-    marks->recommends = recommends.value_or(state->Use()->context().options().recommends);
-    // Made whole now, so that the first edit is as quick as the others.
-    apt::CountMarks(*state->Use(), marks);
-    return
-        [state, marks](Napi::Env env) -> Napi::Value { return AptMarks::Make(env, state, marks); };
-  });
+  return StartApt(info.Env(),
+                  [state = state(), held = state()->Hold(), recommends](JobContext&) -> ToJs {
+                    const auto cache = held->Use();
+                    auto marks = std::make_shared<apt::MarksState>();
+                    marks->recommends = recommends.value_or(cache->context().options().recommends);
+                    // Made whole now, so that the first edit is as quick as the others.
+                    apt::CountMarks(*cache, marks);
+                    return [state, marks](Napi::Env env) -> Napi::Value {
+                      return AptMarks::Make(env, state, marks, sizeof *marks);
+                    };
+                  });
 }
 
 Napi::Value AptMarks::Edit(const Napi::CallbackInfo& info) {
@@ -178,6 +190,17 @@ Napi::Value AptMarks::Unneeded(const Napi::CallbackInfo& info) {
       [](Napi::Env env, const Table& table) { return table.ToJs(env); });
 }
 
+Napi::Value AptMarks::States(const Napi::CallbackInfo& info) {
+  const apt::Page page = {static_cast<uint64_t>(Arguments(info).Integer(0, "after", 0, INT64_MAX)),
+                          static_cast<size_t>(Arguments(info).Integer(1, "limit", 1, 65536))};
+  return StartMarks(
+      info, state(),
+      [page](apt::Cache& cache, const apt::MarksHandle& marks, JobContext&) {
+        return apt::StatesOfMarks(cache, marks, page);
+      },
+      ColumnsToJs);
+}
+
 Napi::Value AptMarks::Why(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const std::string name = arguments.String(0, "name");
@@ -192,30 +215,34 @@ Napi::Value AptMarks::Why(const Napi::CallbackInfo& info) {
 
 Napi::Value AptMarks::Plan(const Napi::CallbackInfo& info) {
   const bool order = Arguments(info).Bool(0, "order");
-  return StartApt(info.Env(), [handle = state(), order](JobContext&) -> ToJs {
-    const auto cache = handle->cache->Use();
-    return ConvertedPlan(apt::PlanOfMarks(*cache, handle->marks.Use(), order));
+  return StartApt(info.Env(), [held = AptMarksHold(*state()), order](JobContext&) -> ToJs {
+    const auto cache = held.cache->Use();
+    return ConvertedPlan(apt::PlanOfMarks(*cache, held.marks->Use(), order));
   });
 }
 
 Napi::Value AptMarks::Solve(const Napi::CallbackInfo& info) {
   apt::Request request = ReadRequest(Arguments(info).Object(0, "request"));
-  return StartApt(info.Env(),
-                  [handle = state(), request = std::move(request)](JobContext& job) -> ToJs {
-                    const auto cache = handle->cache->Use();
-                    return ConvertedPlan(apt::Solve(
-                        *cache, request, [&job] { return job.cancelled(); }, handle->marks.Use()));
-                  });
+  return StartApt(
+      info.Env(),
+      [held = AptMarksHold(*state()), request = std::move(request)](JobContext& job) -> ToJs {
+        const auto cache = held.cache->Use();
+        return ConvertedPlan(apt::Solve(
+            *cache, request, [&job] { return job.cancelled(); }, held.marks->Use()));
+      });
 }
 
 Napi::Value AptMarks::Copy(const Napi::CallbackInfo& info) {
-  return StartApt(info.Env(), [handle = state()](JobContext&) -> ToJs {
-    const auto cache = handle->cache->Use();
-    const apt::MarksHandle copy = apt::CopyMarks(*cache, handle->marks.Use());
-    return [handle, copy](Napi::Env env) -> Napi::Value {
-      return AptMarks::Make(env, handle->cache, copy);
-    };
-  });
+  return StartApt(
+      info.Env(), [handle = state(), held = AptMarksHold(*state())](JobContext&) -> ToJs {
+        const auto cache = held.cache->Use();
+        const apt::MarksHandle copy = apt::CopyMarks(*cache, held.marks->Use());
+        // Now: it is the JavaScript thread that makes the object, and others may use the marks by
+        // then.
+        return [handle, copy, bytes = apt::SizeOf(*copy)](Napi::Env env) -> Napi::Value {
+          return AptMarks::Make(env, handle->cache, copy, bytes);
+        };
+      });
 }
 
 Napi::Value AptMarks::Assign(const Napi::CallbackInfo& info) {
@@ -223,15 +250,18 @@ Napi::Value AptMarks::Assign(const Napi::CallbackInfo& info) {
   if (source->cache != state()->cache) {
     throw InvalidArgumentValue(info.Env(), "source", "must be of the same cache");
   }
-  return StartApt(info.Env(), [handle = state(), source](JobContext&) -> ToJs {
-    const auto cache = handle->cache->Use();
-    apt::AssignMarks(*cache, handle->marks.Use(), source->marks.Use());
-    return Undefined();
-  });
+  return StartApt(
+      info.Env(),
+      [held = AptMarksHold(*state()), source = AptMarksHold(*source)](JobContext&) -> ToJs {
+        const auto cache = held.cache->Use();
+        apt::AssignMarks(*cache, held.marks->Use(), source.marks->Use());
+        return Undefined();
+      });
 }
 
 Napi::Value AptMarks::Close(const Napi::CallbackInfo& info) {
   state()->marks.Close();
+  Weigh(info.Env(), 0);
   return info.Env().Undefined();
 }
 

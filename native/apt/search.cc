@@ -102,7 +102,8 @@ Failure PatternFailure(const std::string& pattern, std::vector<Message> messages
 
 }  // namespace
 
-Columns SearchPackages(Cache& cache, const Search& search, const std::function<bool()>& cancelled) {
+std::vector<uint32_t> SearchPackages(Cache& cache, const Search& search,
+                                     const std::function<bool()>& cancelled) {
   Session session(cache.context().configuration());
   CacheFile& file = cache.Use();
   pkgCache& packages = file;
@@ -131,19 +132,19 @@ Columns SearchPackages(Cache& cache, const Search& search, const std::function<b
     }
   }
   if (cancelled()) throw AbortedFailure();
-  VersionRowsBuilder rows(file);
+  std::vector<uint32_t> ids;
   for (size_t id = 0; id < count; ++id) {
     if (!std::all_of(found.begin(), found.end(), [id](const auto& term) { return term[id]; })) {
       continue;
     }
     PkgIterator package = file.PackageById(id);
     if (package.end() || package->VersionList == 0) continue;
-    rows.Add(Shown(file, package));
+    ids.push_back(Shown(file, package)->ID);
   }
-  return rows.Take();
+  return ids;
 }
 
-Columns MatchPattern(Cache& cache, const std::string& pattern, bool all_versions) {
+std::vector<uint32_t> MatchPattern(Cache& cache, const std::string& pattern, bool all_versions) {
   Session session(cache.context().configuration());
   CacheFile& file = cache.Use();
   // Some patterns look at marks, and would make the library build some of its own.
@@ -156,18 +157,18 @@ Columns MatchPattern(Cache& cache, const std::string& pattern, bool all_versions
     throw PatternFailure(pattern, session.TakeMessages());
   }
   pkgCache& packages = file;
-  VersionRowsBuilder rows(file);
+  std::vector<uint32_t> ids;
   for (PkgIterator package = packages.PkgBegin(); !package.end(); ++package) {
     if (package->VersionList == 0) continue;
     if (!all_versions) {
-      if ((*matcher)(package)) rows.Add(Shown(file, package));
+      if ((*matcher)(package)) ids.push_back(Shown(file, package)->ID);
       continue;
     }
     for (VerIterator version = package.VersionList(); !version.end(); ++version) {
-      if ((*matcher)(version)) rows.Add(version);
+      if ((*matcher)(version)) ids.push_back(version->ID);
     }
   }
-  return rows.Take();
+  return ids;
 }
 
 }  // namespace apt_ostree::apt

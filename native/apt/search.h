@@ -22,9 +22,10 @@ struct Search {
 };
 
 // One row for each package that matches: its candidate, or the newest version without one.
-Columns SearchPackages(Cache& cache, const Search& search, const std::function<bool()>& cancelled);
+std::vector<uint32_t> SearchPackages(Cache& cache, const Search& search,
+                                     const std::function<bool()>& cancelled);
 // Packages that match one of apt-patterns(7), or all their versions that do. Throws
 // ERR_APT_PATTERN with "start" and "end", offsets in the pattern.
-Columns MatchPattern(Cache& cache, const std::string& pattern, bool all_versions);
+std::vector<uint32_t> MatchPattern(Cache& cache, const std::string& pattern, bool all_versions);
 
 }  // namespace apt_ostree::apt

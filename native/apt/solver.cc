@@ -194,8 +194,7 @@ bool Solver::NothingToResolve() {
 
 Failure Solver::Unmet(const std::string& what) {
   std::vector<Message> messages = DescribeBroken(file_);
-  std::string text = what;
-  for (const Message& message : messages) text += "\n" + message.text;
+  const std::string text = what + JoinBroken(messages);
   for (Message& message : session_.TakeMessages()) messages.push_back(std::move(message));
   Failure failure("ERR_APT_UNMET_DEPENDENCIES", text);
   failure.Messages(std::move(messages));

@@ -16,7 +16,7 @@ Napi::Value AptCache::Source(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const std::string wanted = arguments.String(0, "wanted");
   const bool all = arguments.Bool(1, "all");
-  return StartApt(info.Env(), [state = state(), wanted, all](JobContext&) -> ToJs {
+  return StartApt(info.Env(), [state = state()->Hold(), wanted, all](JobContext&) -> ToJs {
     auto cache = state->Use();
     return Converted(all ? apt::SourceVersions(*cache, wanted) : apt::SourceOf(*cache, wanted),
                      TreeToJs);
@@ -28,7 +28,7 @@ Napi::Value AptCache::Sources(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const auto after = static_cast<uint64_t>(arguments.Integer(0, "after", 0, INT64_MAX));
   const auto limit = static_cast<size_t>(arguments.Integer(1, "limit", 1, 1024));
-  return StartApt(info.Env(), [state = state(), after, limit](JobContext&) -> ToJs {
+  return StartApt(info.Env(), [state = state()->Hold(), after, limit](JobContext&) -> ToJs {
     auto cache = state->Use();
     return Converted(apt::ListSources(*cache, after, limit), TreeToJs);
   });
@@ -38,33 +38,35 @@ Napi::Value AptCache::Sources(const Napi::CallbackInfo& info) {
 Napi::Value AptCache::FetchSource(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const std::string wanted = arguments.String(0, "wanted");
-  return StartApt(info.Env(), arguments.Raw(1), [state = state(), wanted](JobContext& job) -> ToJs {
-    auto cache = state->Use();
-    Reporter reporter(job);
-    return Converted(apt::FetchSource(*cache, wanted, reporter),
-                     [](Napi::Env env, const apt::FetchedSource& source) -> Napi::Value {
-                       Napi::Object object = Napi::Object::New(env);
-                       object.Set("name", source.name);
-                       object.Set("version", source.version);
-                       object.Set("directory", source.directory);
-                       object.Set("files", StringsToJs(env, source.files));
-                       return object;
-                     });
-  });
+  return StartApt(
+      info.Env(), arguments.Raw(1), [state = state()->Hold(), wanted](JobContext& job) -> ToJs {
+        auto cache = state->Use();
+        Reporter reporter(job);
+        return Converted(apt::FetchSource(*cache, wanted, reporter),
+                         [](Napi::Env env, const apt::FetchedSource& source) -> Napi::Value {
+                           Napi::Object object = Napi::Object::New(env);
+                           object.Set("name", source.name);
+                           object.Set("version", source.version);
+                           object.Set("directory", source.directory);
+                           object.Set("files", StringsToJs(env, source.files));
+                           return object;
+                         });
+      });
 }
 
 // fetchChangelog(id, progress): the path of a file that is the caller's.
 Napi::Value AptCache::FetchChangelog(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const auto id = static_cast<uint32_t>(arguments.Integer(0, "id", 0, UINT32_MAX));
-  return StartApt(info.Env(), arguments.Raw(1), [state = state(), id](JobContext& job) -> ToJs {
-    auto cache = state->Use();
-    Reporter reporter(job);
-    return Converted(apt::FetchChangelog(*cache, id, reporter),
-                     [](Napi::Env env, const std::string& path) -> Napi::Value {
-                       return Napi::String::New(env, path);
-                     });
-  });
+  return StartApt(info.Env(), arguments.Raw(1),
+                  [state = state()->Hold(), id](JobContext& job) -> ToJs {
+                    auto cache = state->Use();
+                    Reporter reporter(job);
+                    return Converted(apt::FetchChangelog(*cache, id, reporter),
+                                     [](Napi::Env env, const std::string& path) -> Napi::Value {
+                                       return Napi::String::New(env, path);
+                                     });
+                  });
 }
 
 }  // namespace apt_ostree

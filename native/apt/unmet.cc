@@ -15,6 +15,12 @@ using PkgIterator = pkgCache::PkgIterator;
 using VerIterator = pkgCache::VerIterator;
 using DepIterator = pkgCache::DepIterator;
 
+// Lines in the text of an error, messages beside it, and parts of an explanation as data. The last
+// take some microseconds each of the JavaScript thread.
+constexpr size_t kMostLines = 25;
+constexpr size_t kMostMessages = 200;
+constexpr size_t kMostParts = 600;
+
 std::string DescribeTarget(CacheFile& file, DepIterator dependency) {
   pkgCache& cache = file;
   std::string text = dependency.TargetPkg().FullName(true);
@@ -41,6 +47,8 @@ class Explainer {
   Tree Dependency(VerIterator version, DepIterator start, DepIterator end);
   // What keeps a version from coming; nothing where its own needs do not.
   TreeList Because(VerIterator version);
+  // Whether enough is said.
+  bool full() const { return parts_ >= kMostParts; }
 
  private:
   enum class Verdict { kAsking, kYes, kNo };
@@ -63,6 +71,7 @@ class Explainer {
   pkgCache& cache_;
   std::map<map_id_t, Verdict> verdicts_;
   std::set<map_id_t> explained_;
+  size_t parts_ = 0;
 };
 
 // Whether it is there or could come, as far as its own needs go.
@@ -100,11 +109,11 @@ bool Explainer::CanBeMet(DepIterator start, DepIterator end) {
 TreeList Explainer::Because(VerIterator version) {
   TreeList reasons;
   // Once in an explanation is enough.
-  if (explained_.size() > 200 || !explained_.insert(version->ID).second) return reasons;
+  if (full() || !explained_.insert(version->ID).second) return reasons;
   for (DepIterator dependency = version.DependsList(); !dependency.end();) {
     DepIterator start, end;
     dependency.GlobOr(start, end);
-    if (end.IsCritical() && !CanBeMet(start, end)) {
+    if (!full() && end.IsCritical() && !CanBeMet(start, end)) {
       reasons.push_back(Dependency(version, start, end));
     }
   }
@@ -113,6 +122,7 @@ TreeList Explainer::Because(VerIterator version) {
 
 // What became of one version that would do.
 Tree Explainer::Tried(VerIterator version) {
+  ++parts_;
   PkgIterator package = version.ParentPkg();
   pkgDepCache::StateCache& state = file_[package];
   std::string outcome = "not-chosen";
@@ -139,6 +149,7 @@ Tree Explainer::Tried(VerIterator version) {
 }
 
 Tree Explainer::Alternative(DepIterator dependency) {
+  ++parts_;
   PkgIterator target = dependency.TargetPkg();
   TreeMembers one = {{"name", target.Name()}, {"architecture", target.Arch()}};
   if (dependency.TargetVer() != nullptr) {
@@ -147,7 +158,7 @@ Tree Explainer::Alternative(DepIterator dependency) {
   }
   TreeList tried;
   std::unique_ptr<pkgCache::Version*[]> all(dependency.AllTargets());
-  for (pkgCache::Version** version = all.get(); *version != nullptr; ++version) {
+  for (pkgCache::Version** version = all.get(); *version != nullptr && !full(); ++version) {
     tried.push_back(Tried(VerIterator(cache_, *version)));
   }
   const bool exists = target->VersionList != 0;
@@ -167,6 +178,7 @@ Tree Explainer::Alternative(DepIterator dependency) {
 }
 
 Tree Explainer::Dependency(VerIterator version, DepIterator start, DepIterator end) {
+  ++parts_;
   TreeList alternatives;
   for (DepIterator alternative = start;; ++alternative) {
     alternatives.push_back(Alternative(alternative));
@@ -203,6 +215,7 @@ void ForEachBroken(CacheFile& file,
 std::vector<Message> DescribeBroken(CacheFile& file) {
   std::vector<Message> messages;
   ForEachBroken(file, [&](VerIterator version, DepIterator start, DepIterator end) {
+    if (messages.size() >= kMostMessages) return;
     std::string text = version.ParentPkg().FullName(true) + " : " + start.DepType() + ": ";
     for (DepIterator alternative = start;; ++alternative) {
       text += DescribeTarget(file, alternative);
@@ -214,10 +227,18 @@ std::vector<Message> DescribeBroken(CacheFile& file) {
   return messages;
 }
 
+std::string JoinBroken(const std::vector<Message>& messages) {
+  std::string text;
+  for (size_t i = 0; i < messages.size() && i < kMostLines; ++i) text += "\n" + messages[i].text;
+  if (messages.size() > kMostLines) text += "\nand more";
+  return text;
+}
+
 Tree UnmetDependencies(CacheFile& file) {
   TreeList list;
   Explainer explainer(file);
   ForEachBroken(file, [&](VerIterator version, DepIterator start, DepIterator end) {
+    if (explainer.full()) return;
     list.push_back(explainer.Dependency(version, start, end));
   });
   return list;

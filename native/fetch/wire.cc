@@ -123,7 +123,8 @@ Reader& operator>>(Reader& in, SourceResult& source) {
 Writer& operator<<(Writer& out, const ContextOptions& options) {
   out << options.directory << options.root << options.dpkg_status << options.extended_states;
   out << options.architecture << options.architectures << options.sources << options.auth;
-  out << options.preferences << options.recommends << static_cast<uint64_t>(options.config.size());
+  out << options.preferences << options.recommends << options.root_config;
+  out << static_cast<uint64_t>(options.config.size());
   for (const auto& pair : options.config) out << pair;
   return out;
 }
@@ -132,7 +133,7 @@ Reader& operator>>(Reader& in, ContextOptions& options) {
   in >> options.directory >> options.root >> options.dpkg_status >> options.extended_states;
   in >> options.architecture >> options.architectures >> options.sources >> options.auth;
   uint64_t count = 0;
-  in >> options.preferences >> options.recommends >> count;
+  in >> options.preferences >> options.recommends >> options.root_config >> count;
   for (; count > 0; --count) in >> options.config.emplace_back();
   return in;
 }

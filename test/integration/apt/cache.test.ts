@@ -76,6 +76,7 @@ describe('what there is', () => {
       essential: false,
       auto: false,
       held: false,
+      state: { wanted: 'install', flag: 'ok', status: 'installed' },
       versions: [
         expect.objectContaining({ version: '2', downloadable: true, size: 1000 }),
         expect.objectContaining({ version: '1', installedSize: 10240, priority: 'required' }),
@@ -203,6 +204,24 @@ describe('a plan', () => {
     await expect(cache.solve({})).rejects.toMatchObject({ code: 'ERR_CLOSED' });
     expect(() => cache.warnings).toThrowError(expect.objectContaining({ code: 'ERR_CLOSED' }));
   });
+});
+
+test('calls that were made before the end finish', async () => {
+  const context = await make('state', kPackages, { installed: kInstalled });
+  const cache = await context.open();
+  const marks = await cache.marks();
+  const calls = [cache.solve({}), cache.list(), cache.match('?true'), marks.counts()];
+  const opening = context.open();
+  cache.close();
+  marks.close();
+  context.close();
+  const [plan, , , counts] = await Promise.allSettled(calls);
+  expect([plan?.status, counts?.status]).toEqual(['fulfilled', 'fulfilled']);
+  (await opening).close();
+  await expect(marks.counts()).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+  // A listing goes page by page: its next call is one after the end.
+  for (const rest of calls.slice(1, 3))
+    await rest.catch((error) => expect(error.code).toBe('ERR_CLOSED'));
 });
 
 test('a status file of the same size and time, replaced, makes the cache stale', async () => {

@@ -42,6 +42,8 @@ async function hostileRoot(work: TemporaryDirectory): Promise<{ root: string; ma
     `APT::Compressor::gz::Binary "${work.join('run')}";`,
     `APT::Solver "run"; APT::Planner "run"; Dir::Bin::solvers { "${work.path}"; };`,
     `Dir::State::lists "${work.join('elsewhere')}";`,
+    `Acquire::gpgv::Options { "--homedir"; "${work.path}"; }; Acquire::cdrom::mount "${work.path}";`,
+    `#include "${work.join('included')}";`,
   ];
   await mkdir(`${root}/etc/apt/apt.conf.d`, { recursive: true });
   await writeFile(`${root}/etc/apt/apt.conf`, hooks.join('\n'));
@@ -58,10 +60,8 @@ test("the host's apt files are neither read nor written, and a root's commands n
   const script = `
     import { AptContext } from 'apt-ostree/apt';
     const [directory, sources, root] = process.argv.slice(1);
-    for (const options of [{}, { root }]) {
-      const apt = await AptContext.create({
-        directory: directory + (options.root ? '-root' : ''), sources, ...options,
-      });
+    for (const [i, options] of [{}, { root }, { root, rootConfig: true }].entries()) {
+      const apt = await AptContext.create({ directory: directory + i, sources, ...options });
       await apt.update();
       const cache = await apt.open();
       const { packages } = await cache.solve({ install: ['alpha'] });
@@ -90,7 +90,10 @@ test("the host's apt files are neither read nor written, and a root's commands n
     return path !== undefined;
   });
   expect(touched).toEqual([]);
-  expect(text).not.toContain('apt.conf.d');
+  // Only the last context read the root's, and started nothing that it names.
+  expect(text.match(/"etc\/apt\/apt\.conf\.d"/g)).toHaveLength(1);
+  expect(text).not.toContain('included');
+  expect(text).not.toContain(`execve("${work.path}`);
   await expect(access(marker)).rejects.toThrow();
   await expect(access(work.join('elsewhere'))).rejects.toThrow();
 });

@@ -1,9 +1,9 @@
 /** Marks edited step by step: edits, snapshots, branches, and plans made of them. */
 
-import { writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { type AptCache, AptContext } from 'apt-ostree/apt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { simulate } from '../../support/apt-get.js';
+import { aptEnvironment, simulate } from '../../support/apt-get.js';
 import {
   formatStanzas,
   installed,
@@ -11,6 +11,8 @@ import {
   type Stanza,
   writeFlatArchive,
 } from '../../support/apt-universe.js';
+import { runModule } from '../../support/child.js';
+import { run } from '../../support/run.js';
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
 
 const kArchive: Stanza[] = [
@@ -68,6 +70,12 @@ afterAll(async () => {
 });
 
 const install = (name: string) => ({ kind: 'install', package: name }) as const;
+const stanzas = (text: string) =>
+  text
+    .split('\n\n')
+    .filter((one) => one !== '')
+    .map((one) => `${one}\n\n`)
+    .sort();
 const named = (list: readonly { name: string; action: string }[]) =>
   list.map(({ name, action }) => `${action} ${name}`).sort();
 
@@ -142,6 +150,217 @@ describe('edits', () => {
     await using marks = await cache.marks();
     await marks.edit({ kind: 'forbid', package: 'tool' }, install('app'));
     expect((await marks.of('other-tool'))?.action).toBe('install');
+  });
+});
+
+describe('words that say the opposite of an edit', () => {
+  test('do what they say where they can', async () => {
+    await using marks = await cache.marks();
+    await marks.edit(install('leftover-'), { kind: 'remove', package: 'extra+' });
+    expect(named(await marks.changes())).toEqual(['install extra', 'remove leftover']);
+  });
+
+  test('are refused where they cannot', async () => {
+    await using marks = await cache.marks();
+    for (const edit of [
+      { kind: 'keep', package: 'extra+' },
+      { kind: 'hold', package: 'old+' },
+      { kind: 'candidate', package: 'library-' },
+    ] as const) {
+      await expect(marks.edit(edit)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
+    }
+    expect(await marks.changes()).toEqual([]);
+  });
+});
+
+test('keep takes a ban back', async () => {
+  await using marks = await cache.marks();
+  const ban = { kind: 'forbid', package: 'tool' } as const;
+  await marks.edit(ban, { kind: 'keep', package: 'tool' }, install('app'));
+  expect((await marks.of('tool'))?.action).toBe('install');
+});
+
+describe('written out', () => {
+  test('automatic packages are those that apt-mark writes', async () => {
+    const file = work.join('written');
+    const before = `${await readFile(work.join('states'), 'utf8')}Package: unknown\nArchitecture: amd64\nAuto-Installed: 1\nX-Note: ours\n\n`;
+    await writeFile(file, before);
+    await using own = await AptContext.create({
+      directory: work.join('written-state'),
+      architecture: 'amd64',
+      sources: await writeFlatArchive(work.join('archive'), kArchive),
+      dpkgStatus: status,
+      extendedStates: file,
+    });
+    await own.update();
+    await using opened = await own.open();
+    await using marks = await opened.marks();
+    expect(await marks.extendedStates()).toBe(stanzas(before).join(''));
+    await marks.edit(
+      { kind: 'auto', package: 'old' },
+      { kind: 'manual', package: 'library' },
+      install('app'),
+      { kind: 'remove', package: 'leftover' },
+    );
+    const after = await marks.extendedStates();
+    expect(stanzas(after).map((text) => text.split('\n')[0])).toEqual(
+      ['extra', 'old', 'tool', 'unknown'].map((name) => `Package: ${name}`),
+    );
+    expect(after).toContain('X-Note: ours');
+
+    // What apt makes of the same marks, without the install.
+    await using simple = await opened.marks();
+    await simple.edit({ kind: 'auto', package: 'old' }, { kind: 'manual', package: 'library' });
+    const env = await aptEnvironment(own.directory, {
+      status,
+      extendedStates: file,
+      architectures: ['amd64'],
+    });
+    const ours = await simple.extendedStates();
+    await run('apt-mark', ['auto', 'old'], { env });
+    await run('apt-mark', ['manual', 'library'], { env });
+    const theirs = await readFile(file, 'utf8');
+    const known = (text: string) => stanzas(text).filter((one) => !one.includes('unknown'));
+    expect(known(ours)).toEqual(known(theirs));
+  });
+
+  test('selections are what dpkg takes', async () => {
+    await using marks = await cache.marks();
+    await marks.edit(
+      { kind: 'hold', package: 'old' },
+      { kind: 'remove', package: 'leftover', purge: true },
+      install('extra'),
+    );
+    const text = await marks.selections();
+    expect(text).toBe(
+      'base\tinstall\nextra\tinstall\nleftover\tpurge\nlibrary\tinstall\nold\thold\n',
+    );
+    const admin = work.join('admin');
+    await mkdir(`${admin}/updates`, { recursive: true });
+    await mkdir(`${admin}/info`);
+    await writeFile(`${admin}/status`, await readFile(status));
+    await writeFile(`${admin}/available`, '');
+    await run('dpkg', [`--admindir=${admin}`, '--force-not-root', '--set-selections'], {
+      input: text.replace('extra\tinstall\n', ''),
+    });
+    const { stdout } = await run('dpkg', [`--admindir=${admin}`, '--get-selections']);
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.split(/\s+/)),
+    ).toEqual([
+      ['base', 'install'],
+      ['leftover', 'purge'],
+      ['library', 'install'],
+      ['old', 'hold'],
+    ]);
+  });
+});
+
+describe('of thousands of packages', () => {
+  const names = Array.from({ length: 3000 }, (_, i) => `many-${String(i).padStart(4, '0')}`);
+  let context: AptContext;
+  let many: AptCache;
+  let manySources: string;
+
+  beforeAll(async () => {
+    manySources = await writeFlatArchive(work.join('many-archive'), [
+      record('all', '1', { Depends: names.join(', ') }),
+      record('none', '1', { Depends: names.map((name) => `${name} (>= 9)`).join(', ') }),
+      ...names.map((name) => record(name, '1')),
+    ]);
+    context = await AptContext.create({
+      directory: work.join('many'),
+      architecture: 'amd64',
+      sources: manySources,
+    });
+    await context.update();
+    many = await context.open();
+  });
+
+  afterAll(() => {
+    many.close();
+    context.close();
+  });
+
+  test('the collector knows what snapshots weigh', async () => {
+    // In a process of its own, where nothing else calls the collector.
+    const child = await runModule(
+      `import { AptContext } from 'apt-ostree/apt';
+       const [directory, sources] = process.argv.slice(1);
+       const context = await AptContext.create({ directory, architecture: 'amd64', sources });
+       await context.update();
+       const cache = await context.open();
+       const marks = await cache.marks();
+       await marks.edit({ kind: 'install', package: 'all' });
+       let collected = 0;
+       let made = 0;
+       const registry = new FinalizationRegistry(() => (collected += 1));
+       for (; collected === 0 && made < 2000; made++) {
+         registry.register(await marks.snapshot());
+         await new Promise((resolve) => setImmediate(resolve));
+       }
+       console.log(made);`,
+      { args: [work.join('weighed'), manySources] },
+    );
+    expect(child).toMatchObject({ status: 0, stderr: '' });
+    expect(Number(child.stdout)).toBeLessThan(2000);
+  });
+
+  test('what stands in the way is cut to what can be read', async () => {
+    const error = await many.solve({ install: ['none'] }).catch((reason) => reason);
+    expect(error.code).toBe('ERR_APT_UNMET_DEPENDENCIES');
+    expect(error.message.split('\n').length).toBeLessThan(40);
+    expect(error.messages.length).toBeLessThan(250);
+    expect(JSON.stringify(error.unmet).length).toBeLessThan(200_000);
+    expect(error.unmet[0]).toMatchObject({ name: 'none', type: 'Depends' });
+  });
+
+  test('searches and patterns give all of them, in order', async () => {
+    const found = await many.match('?name(^many-)');
+    expect(found.map(({ name }) => name).sort()).toEqual(names);
+    expect((await many.search('many-', { in: 'names' })).length).toBe(names.length);
+  });
+});
+
+describe('states of dpkg', () => {
+  test('are told by packages, rows and marks', async () => {
+    const words: Record<string, string> = {
+      configured: 'install ok installed',
+      remains: 'deinstall ok config-files',
+      'half-way': 'install ok unpacked',
+      unfinished: 'install reinstreq half-configured',
+      held: 'hold ok installed',
+      waiting: 'install ok triggers-awaited',
+    };
+    const file = work.join('states-of-dpkg');
+    const stanza = (name: string) => ({
+      ...installed(record(name, '1')),
+      Status: words[name] ?? '',
+      ...(name === 'remains' && { Conffiles: '\n /etc/x 0123456789abcdef0123456789abcdef' }),
+      ...(name === 'waiting' && { 'Triggers-Awaited': 'configured' }),
+    });
+    await writeFile(file, formatStanzas(Object.keys(words).map(stanza)));
+    await using own = await AptContext.create({
+      directory: work.join('states-directory'),
+      architecture: 'amd64',
+      sources: '',
+      dpkgStatus: file,
+    });
+    await using opened = await own.open();
+    await using marks = await opened.marks();
+    const rows = new Map<string, string>();
+    for await (const batch of opened.packages()) {
+      for (const { name, state } of batch) rows.set(name, Object.values(state).join(' '));
+    }
+    for (const [name, text] of Object.entries(words)) {
+      expect(rows.get(name)).toBe(text);
+      const [wanted, flag, progress] = text.split(' ');
+      const state = { wanted, flag, status: progress };
+      expect((await opened.package(name))?.state).toEqual(state);
+      expect((await marks.of(name))?.state).toEqual(state);
+    }
   });
 });
 

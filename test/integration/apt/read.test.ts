@@ -119,6 +119,7 @@ describe('versions', () => {
       protected: false,
       auto: true,
       held: false,
+      state: { wanted: 'install', flag: 'ok', status: 'installed' },
       versions: 2,
     });
   });

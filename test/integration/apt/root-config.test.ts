@@ -4,6 +4,7 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { AptContext, type AptContextOptions } from 'apt-ostree/apt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { simulate } from '../../support/apt-get.js';
+import { createAptRepository } from '../../support/apt-repository.js';
 import {
   formatStanzas,
   installed,
@@ -11,6 +12,7 @@ import {
   type Stanza,
   writeFlatArchive,
 } from '../../support/apt-universe.js';
+import { createProxy } from '../../support/proxy.js';
 import { run } from '../../support/run.js';
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
 
@@ -121,6 +123,24 @@ describe('plans are those of the root', () => {
     await using context = await create({ root: path });
     expect(await changes(context)).toContain('+extra=1');
   });
+});
+
+test('downloads go the way that the root has it', async () => {
+  await using archive = await createAptRepository({ packages: [{ name: 'alpha' }] });
+  await using proxy = await createProxy();
+  const path = await root({ 'apt.conf': `Acquire { http { Proxy "${proxy.url}"; }; };` });
+  await using context = await create({ root: path, rootConfig: true, sources: archive.source });
+  await context.update();
+  expect(proxy.requests.some((one) => one.endsWith('/InRelease'))).toBe(true);
+  const before = proxy.requests.length;
+  await using direct = await create({
+    root: path,
+    rootConfig: true,
+    config: { 'Acquire::http::Proxy': 'DIRECT' },
+    sources: archive.source,
+  });
+  await direct.update();
+  expect(proxy.requests).toHaveLength(before);
 });
 
 describe('what does not count', () => {

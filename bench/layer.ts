@@ -107,6 +107,8 @@ export async function benchLayer(
     ]);
     printPhases(sample.result.phases);
     printShare(sample.result, sample.wall);
+    const again = moved.result.phases.some(({ phase }) => phase === 'import');
+    process.stdout.write(`      on another base: ${again ? 'imports again' : 'imports nothing'}\n`);
   }
 }
 

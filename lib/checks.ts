@@ -78,6 +78,24 @@ export function checkOptions(value: unknown, name = 'options'): asserts value is
   }
 }
 
+/** The names of the members that a type of options has: TypeScript compares both. */
+export type Members<T> = { readonly [Name in keyof T]-?: true };
+
+/**
+ * An object of options with no other members than these: one that is misspelt would be passed over,
+ * and a call that was to be a dry run would not be one.
+ */
+export function checkMembers(
+  value: unknown,
+  members: Readonly<Record<string, true>>,
+  name = 'options',
+): asserts value is object {
+  checkOptions(value, name);
+  const unknown = Object.keys(value).find((member) => !Object.hasOwn(members, member));
+  if (unknown === undefined) return;
+  throw invalidArgValue(name, `has an unknown member: ${unknown.slice(0, 100)}`);
+}
+
 export function checkBoolean(value: unknown, name: string): asserts value is boolean {
   if (typeof value !== 'boolean') throw invalidArgType(name, 'of type boolean', value);
 }

@@ -4,7 +4,7 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import type { NativeErrorShape, NativeJob } from '../types/binding.js';
-import { checkFunction, checkOptions } from './checks.js';
+import { checkFunction, checkMembers, checkOptions, type Members } from './checks.js';
 import {
   AbortError,
   AptError,
@@ -25,6 +25,9 @@ export interface JobOptions {
   signal?: AbortSignal;
 }
 
+/** @internal */
+export const kJobOptions: Members<JobOptions> = { signal: true };
+
 type ErrorFamily = 'ostree' | 'apt' | 'compose';
 
 const kFamilies = { ostree: OstreeError, apt: AptError, compose: ComposeError };
@@ -39,7 +42,9 @@ export async function runJob<T, P = never>(
   options: JobOptions = {},
   onProgress?: (event: P) => void,
 ): Promise<T> {
-  checkOptions(options);
+  // What else a call takes it has checked by itself.
+  if (family === 'ostree') checkMembers(options, kJobOptions);
+  else checkOptions(options);
   const { signal } = options;
   checkSignal(signal);
   if (onProgress !== undefined) checkFunction(onProgress, 'options.onProgress');

@@ -13,6 +13,7 @@ export {
 } from './ostree/collections.js';
 export type { Commit, CommitObject, LogOptions } from './ostree/commit.js';
 export { RepoConfig } from './ostree/config.js';
+export type { CookieName, RemoteCookie } from './ostree/cookies.js';
 export type { ReadStreamOptions } from './ostree/cursor.js';
 export { type Delta, type DeltaName, Deltas, type GenerateDeltaOptions } from './ostree/deltas.js';
 export type { DeployOptions, KernelArgumentEdits } from './ostree/deploy_options.js';
@@ -68,7 +69,12 @@ export {
   type ReachableObject,
   type ReachableOptions,
 } from './ostree/objects.js';
-export type { CollectionRef, PullOptions, PullProgress } from './ostree/pull.js';
+export type {
+  CollectionRef,
+  PullOptions,
+  PullProgress,
+  PullVerification,
+} from './ostree/pull.js';
 export type { ListRefsOptions } from './ostree/refs.js';
 export {
   type AddRemoteOptions,
@@ -81,10 +87,8 @@ export {
   type RemoteSettings,
   Remotes,
 } from './ostree/remote.js';
-export {
-  Repo,
-  type RepoMode,
-} from './ostree/repo.js';
+export { Repo } from './ostree/repo.js';
+export type { RepoFacts, RepoMode } from './ostree/repo_handle.js';
 export {
   type GpgKeyring,
   type GpgSignature,

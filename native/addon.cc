@@ -25,6 +25,7 @@
 #include "ostree/mutable_tree.h"
 #include "ostree/objects.h"
 #include "ostree/repo.h"
+#include "ostree/repo_facts.h"
 #include "ostree/sign_engine.h"
 #include "ostree/summary.h"
 #include "ostree/sysroot.h"
@@ -57,6 +58,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitVariants(env, exports);
   Cursor::Init(env, exports);
   Repo::Init(env, exports);
+  InitRepoFacts(env, exports);
   InitObjects(env, exports);
   InitFileChecksum(env, exports);
   InitSignEngines(env, exports);

@@ -43,6 +43,7 @@
       "native/ostree/prune.cc",
       "native/ostree/reachable.cc",
       "native/ostree/repo_config.cc",
+      "native/ostree/repo_facts.cc",
       "native/ostree/repo_lock.cc",
       "native/ostree/mutable_tree.cc",
       "native/ostree/names.cc",

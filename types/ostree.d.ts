@@ -2,7 +2,7 @@
 
 import type { NativeJob } from './binding.js';
 import type { NativeOstreeFunctions, NativePullProgress, NativeRepoRemotes } from './remotes.js';
-import type { NativeSysrootFunctions } from './sysroot.js';
+import type { NativeBootConfig, NativeSysrootFunctions } from './sysroot.js';
 import type { NativeEntryBatch, NativeRepoTree, NativeTreeFunctions, NativeXattr } from './tree.js';
 
 export interface NativeTreeChecksums {
@@ -56,6 +56,7 @@ export interface NativeWriteCommitOptions {
   commitMetadata?: Record<string, { type: string; value: unknown }>;
   timestamp?: number;
   bootable?: boolean;
+  composefs?: boolean;
   keepMetadata?: string[];
 }
 
@@ -220,9 +221,24 @@ export interface NativeCheckoutOptions {
 
 type EntryListener = ((batch: NativeEntryBatch) => void) | undefined;
 
+export interface NativeRepoFacts {
+  writable: boolean;
+  system: boolean;
+  bootloader: string;
+  minFreeSpaceBytes: number;
+  finders: string[];
+  /** A path. */
+  parent?: string;
+}
+
 export interface NativeRepo extends NativeRepoRemotes, NativeRepoTree {
   close(): void;
   mode(): string;
+  facts(): NativeJob<NativeRepoFacts>;
+  equals(other: NativeRepo): boolean;
+  getFsync(): boolean;
+  setFsync(fsync: boolean): NativeJob<void>;
+  setCacheDirectory(path: string): NativeJob<void>;
   resolveRev(rev: string, allowMissing: boolean): NativeJob<string | null>;
   setRef(ref: string, checksum: string | null): NativeJob<void>;
 
@@ -230,6 +246,11 @@ export interface NativeRepo extends NativeRepoRemotes, NativeRepoTree {
   commitTransaction(): NativeJob<NativeTransactionStats>;
   abortTransaction(): NativeJob<void>;
   transactionSetRef(ref: string, checksum: string | null): NativeJob<void>;
+  transactionSetCollectionRef(
+    collectionId: string,
+    ref: string,
+    checksum: string | null,
+  ): NativeJob<void>;
   writeTree(tree: NativeMutableTree): NativeJob<NativeTreeChecksums>;
   writeCommit(options: NativeWriteCommitOptions): NativeJob<string>;
   writeDirectory(
@@ -299,6 +320,9 @@ export interface NativeDeployment {
   pinned: boolean;
   staged: boolean;
   booted: boolean;
+  finalizationLocked?: boolean;
+  softRebootTarget?: boolean;
+  overlayInitrds: string[];
   unlocked: 'none' | 'development' | 'hotfix' | 'transient';
   path: string;
   version?: string;
@@ -351,6 +375,8 @@ export interface NativeSysroot {
   setKernelArgumentsInPlace(id: string, kernelArguments: string[]): NativeJob<NativeDeployment[]>;
   /** With libostree's own. */
   bootArguments(id: string): NativeJob<string[]>;
+  bootEntry(id: string): NativeJob<NativeBootConfig>;
+  bootVersions(): NativeJob<{ boot: number; subboot: number }>;
   prepareCleanup(): NativeJob<void>;
   pruneRepo(options: {
     refsOnly?: boolean;
@@ -367,12 +393,19 @@ export interface NativeOstree
   extends NativeOstreeFunctions,
     NativeSysrootFunctions,
     NativeTreeFunctions {
+  /** As libostree finds them by the working directory and the environment. */
+  defaultRepoPath(): string;
+  defaultSysrootPath(): string;
   readonly Sysroot: {
     open(path: string, initialize: boolean): NativeJob<NativeSysroot>;
   };
   readonly Repo: {
     open(path: string | Buffer): NativeJob<NativeRepo>;
-    create(path: string | Buffer, mode: string): NativeJob<NativeRepo>;
+    create(
+      path: string | Buffer,
+      mode: string,
+      collectionId: string | undefined,
+    ): NativeJob<NativeRepo>;
   };
   readonly DevinoCache: {
     create(): NativeDevinoCache;

@@ -142,7 +142,9 @@ export interface NativeCollectionRef {
 
 type NativeVardict = Record<string, { type: string; value: unknown }>;
 
-type PullListener = ((progress: NativePullProgress) => void) | undefined;
+type PullListener =
+  | ((event: NativePullProgress | { commit: string; signatures: NativeGpgSignature[] }) => void)
+  | undefined;
 
 /** Part of NativeRepo. */
 export interface NativeRepoRemotes {
@@ -203,6 +205,11 @@ export interface NativeRepoRemotes {
     summary: Uint8Array,
     signatures: Uint8Array,
   ): NativeJob<NativeGpgSignature[]>;
+  verifyLocalSummary(
+    summary: Uint8Array,
+    signatures: Uint8Array,
+    keyring: NativeKeyring,
+  ): NativeJob<NativeGpgSignature[]>;
   summarySignGpg(keys: string[], gpgHome: string | undefined): NativeJob<void>;
   summarySign(signer: NativeSigner): NativeJob<void>;
 
@@ -248,6 +255,13 @@ export interface NativeRepoRemotes {
 export interface NativeOstreeFunctions {
   readonly FoundRemotes: object;
   signEngines(): string[];
+  signData(data: Uint8Array, signer: NativeSigner): NativeJob<Buffer[]>;
+  /** Bytes are those of a summary.sig. */
+  signVerifyData(
+    data: Uint8Array,
+    signatures: readonly Uint8Array[] | Uint8Array,
+    verifier: NativeVerifier,
+  ): NativeJob<string>;
   ostreeFeatures(): {
     compiled: string;
     version: string;

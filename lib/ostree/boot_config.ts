@@ -23,6 +23,11 @@ export class BootConfig {
     this.#native = native;
   }
 
+  /** @internal For an entry that other native code made. */
+  static wrap(native: NativeBootConfig): BootConfig {
+    return new BootConfig(native);
+  }
+
   /**
    * An empty entry. Synchronous, as all but {@link read} and {@link write}: nothing is read or written.
    *

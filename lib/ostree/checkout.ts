@@ -1,15 +1,16 @@
 import type { NativeRepoTree } from '../../types/tree.js';
 import {
   checkArray,
+  checkMembers,
   checkOneOf,
-  checkOptions,
   checkPath,
   checkString,
   checkStrings,
+  type Members,
   type PathLike,
 } from '../checks.js';
 import { invalidArgValue } from '../errors.js';
-import { type JobOptions, runJob } from '../job.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 import { DevinoCache } from './devino_cache.js';
 
 /** A commit, or a part of one, to check out. */
@@ -57,6 +58,25 @@ export interface CheckoutOptions extends JobOptions {
   devinoCache?: DevinoCache;
 }
 
+const kCheckoutOptions: Members<CheckoutOptions> = {
+  ...kJobOptions,
+  mode: true,
+  overwrite: true,
+  subpath: true,
+  allowMissing: true,
+  hardlinksOnly: true,
+  forceCopy: true,
+  forceCopyZeroSized: true,
+  canonicalDirectories: true,
+  whiteouts: true,
+  passthroughWhiteouts: true,
+  skip: true,
+  fsync: true,
+  selinuxPolicy: true,
+  selinuxPrefix: true,
+  devinoCache: true,
+};
+
 export interface ComposefsOptions extends JobOptions {
   /**
    * Whether the image has fs-verity digests of files: `available` takes those of files that have
@@ -74,10 +94,10 @@ export async function checkOutComposefs(
 ): Promise<void> {
   checkString(rev, 'rev');
   const absolute = checkPath(destination, 'destination');
-  checkOptions(options);
-  const { verity = 'required' } = options;
+  checkMembers(options, { ...kJobOptions, verity: true } satisfies Members<typeof options>);
+  const { verity = 'required', signal } = options;
   checkOneOf(verity, ['none', 'available', 'required'], 'options.verity');
-  await runJob('ostree', () => native.checkoutComposefs(rev, absolute, verity), options);
+  await runJob('ostree', () => native.checkoutComposefs(rev, absolute, verity), { signal });
 }
 
 /** @internal */
@@ -88,7 +108,7 @@ export async function checkOut(
   options: CheckoutOptions = {},
 ): Promise<void> {
   const absolute = checkPath(destination, 'destination');
-  checkOptions(options);
+  checkMembers(options, kCheckoutOptions);
   const { signal, devinoCache, subpath, skip, selinuxPolicy, ...rest } = options;
   const sources = checkSources(source, subpath);
   const withLists = {
@@ -115,8 +135,10 @@ function checkSources(
 }
 
 function checkSource(source: CheckoutSource, name: string): CheckoutSource {
-  checkString(source?.rev, name === 'options' ? 'rev' : `${name}.rev`);
+  const members = { rev: true, subpath: true } satisfies Members<CheckoutSource>;
+  checkMembers(source, members, name);
   const { rev, subpath } = source;
+  checkString(rev, name === 'options' ? 'rev' : `${name}.rev`);
   if (subpath === undefined) return { rev };
   checkString(subpath, `${name}.subpath`);
   return { rev, subpath };

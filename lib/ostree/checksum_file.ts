@@ -1,6 +1,6 @@
 import { binding } from '../binding.js';
-import { checkOptions, checkPath, type PathLike } from '../checks.js';
-import { type JobOptions, runJob } from '../job.js';
+import { checkMembers, checkPath, type Members, type PathLike } from '../checks.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 
 export interface ChecksumFileOptions extends JobOptions {
   /** @default false */
@@ -10,9 +10,10 @@ export interface ChecksumFileOptions extends JobOptions {
 }
 
 /**
- * The checksum of the object that a file or symbolic link on disk would be in a repository.
+ * The checksum of the object that a file or symbolic link on disk would be in a repository; of a
+ * directory that of its dirmeta object, which knows nothing of what is in it.
  *
- * @throws `ENOENT`, `EISDIR`; `ERR_OSTREE_NOT_SUPPORTED` for other kinds of files.
+ * @throws `ENOENT`; `ERR_OSTREE_NOT_SUPPORTED` for other kinds of files.
  * @see `ostree_checksum_file_at`
  * @example
  * const { checksum } = await repo.stat('os/stable', '/usr/bin/tool');
@@ -23,7 +24,11 @@ export async function checksumFile(
   path: PathLike,
   options: ChecksumFileOptions = {},
 ): Promise<string> {
-  checkOptions(options);
+  checkMembers(options, {
+    ...kJobOptions,
+    ignoreXattrs: true,
+    canonicalPermissions: true,
+  } satisfies Members<typeof options>);
   const absolute = checkPath(path, 'path');
   const { signal, ...flags } = options;
   return runJob('ostree', () => binding().checksumFile(absolute, flags), { signal });
@@ -43,8 +48,8 @@ export async function breakHardlink(
     skipXattrs?: boolean;
   } = {},
 ): Promise<void> {
-  checkOptions(options);
+  checkMembers(options, { ...kJobOptions, skipXattrs: true } satisfies Members<typeof options>);
   const absolute = checkPath(path, 'path');
-  const { skipXattrs = false } = options;
-  await runJob('ostree', () => binding().breakHardlink(absolute, skipXattrs), options);
+  const { skipXattrs = false, signal } = options;
+  await runJob('ostree', () => binding().breakHardlink(absolute, skipXattrs), { signal });
 }

@@ -1,15 +1,24 @@
-import type { NativeFoundRemotes, NativeRepoRemotes } from '../../types/remotes.js';
+import type { NativeRepo } from '../../types/ostree.js';
+import type { NativeFoundRemotes } from '../../types/remotes.js';
 import {
   checkArray,
   checkBoolean,
   checkChecksum,
-  checkOptions,
+  checkMembers,
   checkString,
   checkStrings,
+  type Members,
 } from '../checks.js';
 import { invalidArgType } from '../errors.js';
-import { type JobOptions, runJob } from '../job.js';
-import { type CollectionRef, type PullOptions, type PullProgress, pullOptions } from './pull.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
+import {
+  type CollectionRef,
+  type PullEvent,
+  type PullOptions,
+  type PullProgress,
+  pullListener,
+  pullOptions,
+} from './pull.js';
 
 /** A ref of a collection and its commit. */
 export interface CollectionRefEntry extends CollectionRef {
@@ -18,9 +27,9 @@ export interface CollectionRefEntry extends CollectionRef {
 
 /** Where to look for refs of collections. */
 export interface FindRemotesOptions extends JobOptions, Pick<PullOptions, 'networkRetries'> {
-  /** In the remotes of the configuration that have a collection id. @default true */
+  /** In the remotes of the configuration that have a collection id. @default {@link RepoFacts.finders} */
   config?: boolean;
-  /** On mounted removable drives. @default true */
+  /** On mounted removable drives. @default {@link RepoFacts.finders} */
   mount?: boolean;
   /** In repositories at these URLs, checked with the keys of the collection's remote. */
   uris?: readonly string[];
@@ -44,6 +53,30 @@ export interface PullFromRemotesOptions
       | 'onProgress'
     > {}
 
+const kFindRemotesOptions: Members<FindRemotesOptions> = {
+  ...kJobOptions,
+  networkRetries: true,
+  config: true,
+  mount: true,
+  uris: true,
+};
+
+const kPullFromRemotesOptions: Members<PullFromRemotesOptions> = {
+  ...kJobOptions,
+  depth: true,
+  disableStaticDeltas: true,
+  httpHeaders: true,
+  subdirs: true,
+  updateFrequency: true,
+  appendUserAgent: true,
+  networkRetries: true,
+  refKeyrings: true,
+  mirror: true,
+  commitOnly: true,
+  bareUserOnlyFiles: true,
+  onProgress: true,
+};
+
 /** A remote that has some of the refs. */
 export interface FoundRemote {
   /** Of a configured remote, or one made up for this find. */
@@ -64,10 +97,10 @@ const handles = new WeakMap<readonly FoundRemote[], NativeFoundRemotes>();
  * @throws `ERR_CLOSED` by every method, once the repository is closed.
  */
 export class Collections {
-  readonly #native: NativeRepoRemotes;
+  readonly #native: NativeRepo;
 
   /** @internal */
-  constructor(native: NativeRepoRemotes) {
+  constructor(native: NativeRepo) {
     this.#native = native;
   }
 
@@ -100,15 +133,17 @@ export class Collections {
       excludeRemotes?: boolean;
     } = {},
   ): Promise<CollectionRefEntry[]> {
-    checkOptions(options);
-    const { collectionId, excludeRemotes = false } = options;
+    checkMembers(options, {
+      ...kJobOptions,
+      collectionId: true,
+      excludeRemotes: true,
+    } satisfies Members<typeof options>);
+    const { collectionId, excludeRemotes = false, signal } = options;
     checkBoolean(excludeRemotes, 'options.excludeRemotes');
     if (collectionId !== undefined) checkString(collectionId, 'options.collectionId');
-    return runJob(
-      'ostree',
-      () => this.#native.listCollectionRefs(collectionId, !excludeRemotes),
-      options,
-    );
+    return runJob('ostree', () => this.#native.listCollectionRefs(collectionId, !excludeRemotes), {
+      signal,
+    });
   }
 
   /** The commit behind a ref, or undefined. @see `ostree_repo_resolve_collection_ref` */
@@ -140,7 +175,8 @@ export class Collections {
 
   /**
    * Looks for remotes that have refs of collections, best first. Only signed summaries and commits
-   * count. No network but that of the remotes is searched.
+   * count. No network but that of the remotes is searched: the finder `lan` of libostree asks Avahi, and
+   * needs a main loop that runs as long as the program.
    *
    * @throws `ERR_INVALID_ARG_VALUE` without refs, or without a place to look.
    * @see `ostree_repo_find_remotes_async`
@@ -149,19 +185,20 @@ export class Collections {
     refs: readonly CollectionRef[],
     options: FindRemotesOptions = {},
   ): Promise<readonly FoundRemote[]> {
-    checkOptions(options);
+    checkMembers(options, kFindRemotesOptions);
     checkArray(refs, 'refs');
     const wanted = refs.map((ref, index) => checkCollectionRef(ref, `refs[${index}]`));
-    const { signal: _signal, config = true, mount = true, uris, ...native } = options;
+    const { signal, config, mount, uris, ...native } = options;
+    const { finders: usual } = await runJob('ostree', () => this.#native.facts(), { signal });
     const finders = {
-      config,
-      mount,
+      config: config ?? usual.includes('config'),
+      mount: mount ?? usual.includes('mount'),
       ...(uris !== undefined && { uris: checkStrings(uris, 'options.uris') }),
     };
     const { remotes, handle } = await runJob(
       'ostree',
       () => this.#native.findRemotes(wanted, finders, native),
-      options,
+      { signal },
     );
     const found = remotes.map(({ lastModified, refs, ...rest }) => ({
       ...rest,
@@ -188,15 +225,15 @@ export class Collections {
     found: readonly FoundRemote[],
     options: PullFromRemotesOptions = {},
   ): Promise<PullProgress> {
-    checkOptions(options);
+    checkMembers(options, kPullFromRemotesOptions);
     const handle = handles.get(found);
     if (!handle) throw invalidArgType('found', 'a result of findRemotes', found);
     const native = pullOptions(options);
-    return runJob<PullProgress, PullProgress>(
+    return runJob<PullProgress, PullEvent>(
       'ostree',
       (progress) => this.#native.pullFromRemotes(handle, native, progress),
-      options,
-      options.onProgress,
+      { signal: options.signal },
+      pullListener(options),
     );
   }
 

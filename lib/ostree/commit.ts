@@ -1,6 +1,6 @@
 import type { NativeCommitObject, NativeRepoTree } from '../../types/tree.js';
-import { checkNumber, checkOptions, checkString } from '../checks.js';
-import { type JobOptions, runJob } from '../job.js';
+import { checkMembers, checkNumber, checkString, type Members } from '../checks.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 
 /** What a commit object says. */
 export interface CommitObject {
@@ -56,15 +56,15 @@ export async function* readLog(
   rev: string,
   options: LogOptions = {},
 ): AsyncGenerator<Commit, void, undefined> {
-  checkOptions(options);
-  const { limit = Number.POSITIVE_INFINITY } = options;
+  checkMembers(options, { ...kJobOptions, limit: true } satisfies Members<typeof options>);
+  const { limit = Number.POSITIVE_INFINITY, signal } = options;
   checkNumber(limit, 'options.limit');
-  let commit = await loadCommit(native, rev, options);
+  let commit = await loadCommit(native, rev, { signal });
   for (let count = 1; count <= limit; count++) {
     yield commit;
     const { parent } = commit;
     if (parent === undefined || count === limit) return;
-    if (!(await runJob('ostree', () => native.hasObject('commit', parent), options))) return;
-    commit = await loadCommit(native, parent, options);
+    if (!(await runJob('ostree', () => native.hasObject('commit', parent), { signal }))) return;
+    commit = await loadCommit(native, parent, { signal });
   }
 }

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import type { NativeJob } from '../../types/binding.js';
 import type { NativeCursor } from '../../types/tree.js';
-import { checkNumber, checkOptions } from '../checks.js';
+import { checkMembers, checkNumber, type Members } from '../checks.js';
 import { AbortError } from '../errors.js';
-import { checkSignal, type JobOptions, runJob } from '../job.js';
+import { checkSignal, type JobOptions, kJobOptions, runJob } from '../job.js';
 
 /**
  * Entries of a native cursor, one by one. While the caller looks at one piece native code reads
@@ -44,8 +44,15 @@ export interface ReadStreamOptions extends JobOptions {
 
 const kLargestPiece = 16 * 1024 * 1024;
 
-function checkStreamOptions<T extends JobOptions & { highWaterMark?: number }>(options: T): T {
-  checkOptions(options);
+const kReadStreamOptions: Members<ReadStreamOptions> = {
+  ...kJobOptions,
+  start: true,
+  end: true,
+  highWaterMark: true,
+};
+
+function checkStreamOptions(options: ReadStreamOptions): ReadStreamOptions {
+  checkMembers(options, kReadStreamOptions);
   checkSignal(options.signal);
   if (options.highWaterMark != null) checkNumber(options.highWaterMark, 'options.highWaterMark');
   return options;
@@ -62,10 +69,7 @@ export class CursorStream extends Readable {
   readonly #signal: AbortSignal | undefined;
   readonly #abort = () => this.destroy(new AbortError(this.#signal?.reason));
 
-  constructor(
-    open: () => NativeJob<NativeCursor<Buffer>>,
-    options: JobOptions & { highWaterMark?: number } = {},
-  ) {
+  constructor(open: () => NativeJob<NativeCursor<Buffer>>, options: ReadStreamOptions = {}) {
     super({ highWaterMark: checkStreamOptions(options).highWaterMark ?? 256 * 1024 });
     this.#open = open;
     this.#signal = options.signal;

@@ -1,9 +1,17 @@
 import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { NativeDelta, NativeRepoRemotes } from '../../types/remotes.js';
-import { checkChecksum, checkOneOf, checkOptions, checkPath, type PathLike } from '../checks.js';
+import {
+  checkChecksum,
+  checkMembers,
+  checkOneOf,
+  checkOptions,
+  checkPath,
+  type Members,
+  type PathLike,
+} from '../checks.js';
 import { OstreeError } from '../errors.js';
-import { type JobOptions, runJob } from '../job.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 import { type Signer, toSigner, toVerifier, type Verifier } from './signatures.js';
 
 /** What a static delta leads from and to; without `from`, it holds the whole commit. */
@@ -25,14 +33,35 @@ export interface GenerateDeltaOptions extends JobOptions {
   bsdiff?: boolean;
   /** Put the parts into the head. */
   inlineParts?: boolean;
-  /** @default that of this machine */
+  /**
+   * Of the numbers in it; `--swap-endianness` of the command is the one that `os.endianness()` is not.
+   * @default that of this machine
+   */
   endianness?: 'little' | 'big';
   /** A file for it, in place of the repository; parts must be inline to be in it. */
   file?: PathLike;
+  /**
+   * Signs it as it is made. Not later: what libostree has for that (`ostree_repo_sign_delta`) says
+   * that it is not there.
+   */
   signer?: Signer;
   /** Rather quick than small. */
   lowLatency?: boolean;
 }
+
+const kGenerateOptions: Members<GenerateDeltaOptions> = {
+  ...kJobOptions,
+  from: true,
+  minFallbackSize: true,
+  maxBsdiffSize: true,
+  maxChunkSize: true,
+  bsdiff: true,
+  inlineParts: true,
+  endianness: true,
+  file: true,
+  signer: true,
+  lowLatency: true,
+};
 
 /** The head of a static delta. */
 export interface Delta extends DeltaName {
@@ -85,9 +114,9 @@ export class Deltas {
    * @see `ostree_repo_static_delta_generate`
    */
   async generate(to: string, options: GenerateDeltaOptions = {}): Promise<void> {
-    checkOptions(options);
+    checkMembers(options, kGenerateOptions);
     checkChecksum(to, 'to');
-    const { signal: _signal, from, file, signer, ...rest } = options;
+    const { signal, from, file, signer, ...rest } = options;
     if (from !== undefined) checkChecksum(from, 'options.from');
     if (rest.endianness !== undefined) {
       checkOneOf(rest.endianness, ['little', 'big'], 'options.endianness');
@@ -97,7 +126,7 @@ export class Deltas {
       ...(file !== undefined && { file: checkPath(file, 'options.file') }),
       ...(signer !== undefined && { signer: toSigner(signer) }),
     };
-    await runJob('ostree', () => this.#native.deltaGenerate(from, to, native), options);
+    await runJob('ostree', () => this.#native.deltaGenerate(from, to, native), { signal });
   }
 
   /** The deltas of the repository. @see `ostree_repo_list_static_delta_names` */
@@ -121,10 +150,10 @@ export class Deltas {
    * @see `ostree_repo_static_delta_reindex`
    */
   async reindex(options: JobOptions & { to?: string } = {}): Promise<void> {
-    checkOptions(options);
-    const { to } = options;
+    checkMembers(options, { ...kJobOptions, to: true } satisfies Members<typeof options>);
+    const { to, signal } = options;
     if (to !== undefined) checkChecksum(to, 'options.to');
-    await runJob('ostree', () => this.#native.deltaReindex(to), options);
+    await runJob('ostree', () => this.#native.deltaReindex(to), { signal });
   }
 
   /**
@@ -156,14 +185,18 @@ export class Deltas {
       verifier?: Verifier;
     } = {},
   ): Promise<string> {
-    checkOptions(options);
+    checkMembers(options, {
+      ...kJobOptions,
+      skipValidation: true,
+      verifier: true,
+    } satisfies Members<typeof options>);
     const file = checkPath(source, 'source');
-    const { skipValidation, verifier } = options;
+    const { skipValidation, verifier, signal } = options;
     const native = {
       ...(skipValidation !== undefined && { skipValidation }),
       ...(verifier !== undefined && { verifier: toVerifier(verifier) }),
     };
-    return runJob('ostree', () => this.#native.deltaApply(file, native), options);
+    return runJob('ostree', () => this.#native.deltaApply(file, native), { signal });
   }
 
   /**

@@ -1,7 +1,8 @@
-import { checkOneOf, checkStrings } from '../checks.js';
+import { checkOneOf, checkStrings, type Members } from '../checks.js';
 import type { JobOptions } from '../job.js';
 import { KernelArguments } from './kernel_arguments.js';
 import type { KeyFileChanges } from './key_file.js';
+import { kLockOptions, type LockOptions } from './lock.js';
 
 export interface DeployOptions extends JobOptions {
   /** The stateroot to deploy into. */
@@ -51,6 +52,33 @@ export interface KernelArgumentEdits {
   /** Removed, last; a missing one fails. */
   delete?: readonly string[];
 }
+
+/** @internal */
+export const kDeployOptions: Members<DeployOptions & LockOptions> = {
+  ...kLockOptions,
+  stateroot: true,
+  rev: true,
+  refspec: true,
+  origin: true,
+  kernelArguments: true,
+  mergeDeployment: true,
+  retain: true,
+  retainPending: true,
+  retainRollback: true,
+  notAsDefault: true,
+  kernelArgumentEdits: true,
+  overlayInitrds: true,
+  stage: true,
+  lockFinalization: true,
+};
+
+/** @internal */
+export const kKernelArgumentEdits: Members<KernelArgumentEdits> = {
+  base: true,
+  set: true,
+  append: true,
+  delete: true,
+};
 
 /**
  * The kernel arguments of a new deployment. `ostree=`, if it is among those merged, keeps its place:

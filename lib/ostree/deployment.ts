@@ -38,6 +38,12 @@ export interface Deployment {
   readonly staged: boolean;
   /** Running now. */
   readonly booted: boolean;
+  /** Staged, and the shutdown may not finish it yet. Absent before libostree 2023.8. */
+  readonly finalizationLocked?: boolean;
+  /** What the next soft reboot starts. Absent before libostree 2025.3. */
+  readonly softRebootTarget?: boolean;
+  /** Initrds beside the kernel's own, as the boot loader entry names them. */
+  readonly overlayInitrds: readonly string[];
   readonly unlocked: 'none' | 'development' | 'hotfix' | 'transient';
   /** Absolute path of the deployed tree. */
   readonly path: string;
@@ -54,6 +60,7 @@ export function toDeployments(native: readonly NativeDeployment[]): readonly Dep
         ...deployment,
         origin: Object.freeze(deployment.origin),
         kernelArguments: Object.freeze(deployment.kernelArguments),
+        overlayInitrds: Object.freeze(deployment.overlayInitrds),
         ...(refspec !== undefined && { refspec }),
       });
     }),
@@ -75,6 +82,9 @@ export const checkDeployment = objectOf({
   pinned: aBoolean,
   staged: aBoolean,
   booted: aBoolean,
+  finalizationLocked: optional(aBoolean),
+  softRebootTarget: optional(aBoolean),
+  overlayInitrds: optional(arrayOf(aString)),
   unlocked: oneOf('none', 'development', 'hotfix', 'transient'),
   path: aString,
   version: optional(aString),

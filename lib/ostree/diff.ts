@@ -1,7 +1,7 @@
 import type { NativeRepoTree } from '../../types/tree.js';
-import { checkOptions, checkPath, type PathLike } from '../checks.js';
+import { checkMembers, checkPath, type Members, type PathLike } from '../checks.js';
 import { invalidArgType } from '../errors.js';
-import { type JobOptions, runJob } from '../job.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 
 /** One side of a {@link Repo.diff}: a revision, or a directory on disk. */
 export type DiffSide = string | { directory: PathLike };
@@ -34,7 +34,12 @@ export async function diffTrees(
   options: DiffOptions = {},
 ): Promise<Diff> {
   const [a, b] = [checkSide(from, 'from'), checkSide(to, 'to')];
-  checkOptions(options);
+  checkMembers(options, {
+    ...kJobOptions,
+    ignoreXattrs: true,
+    uid: true,
+    gid: true,
+  } satisfies Members<typeof options>);
   const { signal, ...rest } = options;
   const diff = await runJob('ostree', () => native.diff(a, b, rest), { signal });
   const paths = (text: string) => (text === '' ? [] : text.split('\0'));
@@ -50,5 +55,6 @@ function checkSide(side: DiffSide, name: string): string | { directory: string }
   if (typeof side !== 'object' || side === null) {
     throw invalidArgType(name, 'of type string or an object with a directory', side);
   }
+  checkMembers(side, { directory: true }, name);
   return { directory: checkPath(side.directory, `${name}.directory`) };
 }

@@ -5,8 +5,15 @@ import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import type { NativeRepoTree } from '../../types/tree.js';
 import { binding } from '../binding.js';
-import { checkOneOf, checkOptions, checkPath, checkString, type PathLike } from '../checks.js';
-import { callNative, type JobOptions, runJob } from '../job.js';
+import {
+  checkMembers,
+  checkOneOf,
+  checkPath,
+  checkString,
+  type Members,
+  type PathLike,
+} from '../checks.js';
+import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
 
 export interface ExportOptions extends JobOptions {
   /** A directory of the commit to export instead of all. */
@@ -35,7 +42,13 @@ export async function exportArchive(
   options: ExportOptions = {},
 ): Promise<void> {
   checkString(rev, 'rev');
-  checkOptions(options);
+  checkMembers(options, {
+    ...kJobOptions,
+    subpath: true,
+    prefix: true,
+    noXattrs: true,
+    format: true,
+  } satisfies Members<typeof options>);
   const { format = 'gnutar', signal, ...rest } = options;
   checkOneOf(format, ['gnutar', 'pax'], 'options.format');
   const write = (fd: number) =>

@@ -9,14 +9,15 @@ import type {
 import {
   checkArray,
   checkFunction,
+  checkMembers,
   checkNumber,
-  checkOptions,
   checkPath,
   checkString,
+  type Members,
   type PathLike,
 } from '../checks.js';
 import { invalidArgType, invalidArgValue } from '../errors.js';
-import { type JobOptions, runJob } from '../job.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 import { DevinoCache } from './devino_cache.js';
 import { answerFilter, type ImportFilter } from './import_filter.js';
 
@@ -150,18 +151,61 @@ export function parseStatOverrides(text: string): StatOverride[] {
   return overrides;
 }
 
+/** @internal */
+export const kImportOptions: Members<ImportOptions> = {
+  ...kJobOptions,
+  prefix: true,
+  owner: true,
+  skip: true,
+  skipPatterns: true,
+  modes: true,
+  readOnlyExecutables: true,
+  statOverrides: true,
+  filter: true,
+  skipXattrs: true,
+  canonicalPermissions: true,
+  generateSizes: true,
+  selinuxPolicy: true,
+  errorOnUnlabeled: true,
+  onProgress: true,
+};
+
+/** @internal */
+export const kWriteDirectoryOptions: Members<WriteDirectoryOptions> = {
+  ...kImportOptions,
+  consume: true,
+  devinoCache: true,
+  devinoCanonical: true,
+  linkCheckoutSpeedup: true,
+  threads: true,
+};
+
+const kOwner: Members<NonNullable<ImportOptions['owner']>> = { uid: true, gid: true };
+const kModes: Members<NonNullable<ImportOptions['modes']>> = { files: true, directories: true };
+const kModeMask: Members<ModeMask> = { clear: true, set: true };
+const kStatOverride: Members<StatOverride> = { path: true, mode: true, replace: true };
+
 /** @internal Checked, and as native code takes them. */
-export function nativeImportOptions(options: WriteDirectoryOptions): NativeImportOptions {
-  checkOptions(options);
+export function nativeImportOptions(
+  options: WriteDirectoryOptions,
+  members: Readonly<Record<string, true>>,
+): NativeImportOptions {
+  checkMembers(options, members);
   const { owner, modes, selinuxPolicy, filter, onProgress } = options;
-  if (owner !== undefined) checkOptions(owner, 'options.owner');
-  if (modes !== undefined) checkOptions(modes, 'options.modes');
+  if (owner !== undefined) checkMembers(owner, kOwner, 'options.owner');
+  if (modes !== undefined) {
+    checkMembers(modes, kModes, 'options.modes');
+    for (const kind of ['files', 'directories'] as const) {
+      if (modes[kind] != null) checkMembers(modes[kind], kModeMask, `options.modes.${kind}`);
+    }
+  }
   if (onProgress !== undefined) checkFunction(onProgress, 'options.onProgress');
   for (const name of ['skip', 'skipPatterns', 'statOverrides'] as const) {
     if (options[name] !== undefined) checkArray(options[name], `options.${name}`);
   }
   options.statOverrides?.forEach((line, index) => {
-    checkString(line?.path, `options.statOverrides[${index}].path`);
+    checkMembers(line, kStatOverride, `options.statOverrides[${index}]`);
+    checkString(line.path, `options.statOverrides[${index}].path`);
     checkNumber(line.mode, `options.statOverrides[${index}].mode`);
   });
   if (filter !== undefined) checkFunction(filter, 'options.filter');
@@ -204,7 +248,7 @@ export async function runImport(
   ) => NativeJob<NativeImportResult>,
   options: ImportOptions,
 ): Promise<ImportResult> {
-  const { filter, onProgress } = options;
+  const { filter, onProgress, signal } = options;
   const listener =
     filter || onProgress
       ? (event: NativeImportEvent) => {
@@ -218,7 +262,7 @@ export async function runImport(
   const result = await runJob<NativeImportResult, NativeImportEvent>(
     'ostree',
     start,
-    options,
+    { signal },
     listener,
   );
   const { unmatched } = result;

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout } from 'node:timers/promises';
-import { checkNumber, checkOptions } from '../checks.js';
+import { checkMembers, checkNumber, type Members } from '../checks.js';
 import { AbortError, OstreeError } from '../errors.js';
-import type { JobOptions } from '../job.js';
+import { type JobOptions, kJobOptions } from '../job.js';
 
 export interface LockOptions extends JobOptions {
   /** Milliseconds to wait while somebody else holds the lock. @default no limit */
@@ -81,8 +81,16 @@ export async function waitForLock<T>(
 }
 
 /** @internal */
+export const kLockOptions: Members<LockOptions> = { ...kJobOptions, timeout: true };
+
+/** @internal What a lock takes of the options of a call. */
+export function lockOptions({ signal, timeout }: LockOptions): LockOptions {
+  return { signal, timeout };
+}
+
+/** @internal */
 export function checkLockOptions(options: LockOptions): void {
-  checkOptions(options);
+  checkMembers(options, kLockOptions);
   if (options.timeout != null) checkNumber(options.timeout, 'options.timeout');
 }
 

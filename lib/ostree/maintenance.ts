@@ -1,12 +1,14 @@
 import type { NativeRepo } from '../../types/ostree.js';
-import { checkArray, checkChecksum, checkOneOf, checkOptions } from '../checks.js';
+import { checkArray, checkChecksum, checkMembers, checkOneOf, type Members } from '../checks.js';
 import { invalidArgType, invalidArgValue, OstreeError } from '../errors.js';
-import { type JobOptions, runJob } from '../job.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 import {
   checkLockOptions,
   heldBy,
   holding,
+  kLockOptions,
   type LockOptions,
+  lockOptions,
   RepoLock,
   type RepoLockType,
   refuseDeadlock,
@@ -129,6 +131,43 @@ export interface PruneResult {
   bytes: number;
 }
 
+const kFsckOptions: Members<FsckOptions> = {
+  ...kLockOptions,
+  all: true,
+  unreachable: true,
+  delete: true,
+  addTombstones: true,
+  verifyBindings: true,
+  verifyBackRefs: true,
+  onProgress: true,
+};
+
+const kPruneOptions: Members<PruneOptions> = {
+  ...kLockOptions,
+  refsOnly: true,
+  commitOnly: true,
+  depth: true,
+  dryRun: true,
+  keepYoungerThan: true,
+  retainBranchDepth: true,
+  onlyBranches: true,
+  deleteCommit: true,
+  staticDeltasOnly: true,
+  onProgress: true,
+};
+
+/** @internal What {@link Repo.pruneFromReachable} takes. */
+export type PruneFromReachableOptions = LockOptions &
+  Pick<PruneOptions, 'commitOnly' | 'dryRun' | 'onProgress'>;
+
+/** @internal */
+export const kPruneFromReachableOptions: Members<PruneFromReachableOptions> = {
+  ...kLockOptions,
+  commitOnly: true,
+  dryRun: true,
+  onProgress: true,
+};
+
 /** Locks, prunes and checks one repository. */
 export class Maintenance {
   readonly #native: NativeRepo;
@@ -187,9 +226,10 @@ export class Maintenance {
   ): Promise<RepoLock> {
     checkLockOptions(options);
     this.refuseDeadlock(type);
+    const { signal } = options;
     const exclusive = type === 'exclusive';
     const attempt = async () =>
-      (await runJob('ostree', () => this.#native.tryLock(exclusive), options)) || undefined;
+      (await runJob('ostree', () => this.#native.tryLock(exclusive), { signal })) || undefined;
     const what = { name: 'repository', path: this.#path };
     if (exclusive && this.#held() !== undefined) {
       // ERR_BUSY inside a transaction.
@@ -227,13 +267,13 @@ export class Maintenance {
 
   /** With the lock, unless the caller or an enclosing call has it. */
   #locked<T>(type: RepoLockType, options: LockOptions, run: () => Promise<T>): Promise<T> {
-    return this.withLock(type, options, run, () => this.#lockTimeout());
+    return this.withLock(type, lockOptions(options), run, () => this.#lockTimeout());
   }
 
   async prune(options: PruneOptions, keep?: Iterable<string>): Promise<PruneResult> {
-    checkLockOptions(options);
+    checkMembers(options, kPruneOptions);
     const {
-      signal: _signal,
+      signal,
       timeout: _timeout,
       onProgress,
       keepYoungerThan,
@@ -260,22 +300,22 @@ export class Maintenance {
       runJob<PruneResult, PruneProgress>(
         'ostree',
         (progress) => this.#native.prune(native, progress),
-        options,
+        { signal },
         onProgress,
       ),
     );
   }
 
   async fsck(options: FsckOptions): Promise<FsckResult> {
-    checkLockOptions(options);
-    const { signal: _signal, timeout: _timeout, onProgress, ...native } = options;
+    checkMembers(options, kFsckOptions);
+    const { signal, timeout: _timeout, onProgress, ...native } = options;
     const type = options.delete || options.addTombstones ? 'exclusive' : 'shared';
     const report = await this.#locked(type, options, () =>
       runJob(
         'ostree',
         (progress: ((event: FsckProgress) => void) | undefined) =>
           this.#native.fsck(native, progress),
-        options,
+        { signal },
         onProgress,
       ),
     );
@@ -294,11 +334,11 @@ export class Maintenance {
     options: JobOptions & { reason?: PartialCommit['reason'] },
   ): Promise<void> {
     checkChecksum(commit, 'commit');
-    checkOptions(options);
-    if (options.reason != null)
-      checkOneOf(options.reason, ['incomplete', 'fsck'], 'options.reason');
-    const byFsck = options.reason === 'fsck';
-    await runJob('ostree', () => this.#native.markPartial(commit, partial, byFsck), options);
+    checkMembers(options, { ...kJobOptions, reason: true } satisfies Members<typeof options>);
+    const { reason, signal } = options;
+    if (reason != null) checkOneOf(reason, ['incomplete', 'fsck'], 'options.reason');
+    const byFsck = reason === 'fsck';
+    await runJob('ostree', () => this.#native.markPartial(commit, partial, byFsck), { signal });
   }
 }
 

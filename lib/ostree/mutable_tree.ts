@@ -1,8 +1,15 @@
 import type { NativeMutableTree } from '../../types/ostree.js';
 import { binding } from '../binding.js';
-import { checkArray, checkChecksum, checkOptions, checkString } from '../checks.js';
+import {
+  checkArray,
+  checkChecksum,
+  checkMembers,
+  checkOptions,
+  checkString,
+  type Members,
+} from '../checks.js';
 import { invalidArgType } from '../errors.js';
-import { callNative, type JobOptions, runJob } from '../job.js';
+import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
 import { Repo } from './repo.js';
 import { collectEntries, type TreeEntry } from './tree_entry.js';
 
@@ -33,6 +40,24 @@ export type TreeEdit =
   | ({ op: 'file'; path: string; content: Uint8Array | string } & EditOwnership)
   /** Names a content object that the repository has, replacing a file or link. */
   | { op: 'link'; path: string; checksum: string };
+
+const kOwnership: Members<EditOwnership> = { mode: true, uid: true, gid: true };
+const kEdits: { readonly [Op in TreeEdit['op']]: Members<Extract<TreeEdit, { op: Op }>> } = {
+  mkdir: { op: true, path: true, ...kOwnership },
+  remove: { op: true, path: true, allowMissing: true },
+  move: { op: true, from: true, to: true, allowMissing: true },
+  symlink: { op: true, path: true, target: true },
+  file: { op: true, path: true, content: true, ...kOwnership },
+  link: { op: true, path: true, checksum: true },
+};
+
+/** Native code checks all else. */
+function checkEdit(edit: TreeEdit, index: number): void {
+  checkOptions(edit, `edits[${index}]`);
+  const { op } = edit;
+  if (typeof op !== 'string' || !Object.hasOwn(kEdits, op)) return;
+  checkMembers(edit, kEdits[op], `edits[${index}]`);
+}
 
 /**
  * A tree being built in memory. Directories that come from a commit are loaded when first touched,
@@ -118,6 +143,7 @@ export class MutableTree implements Disposable {
    */
   async apply(repo: Repo, edits: readonly TreeEdit[], options?: JobOptions): Promise<void> {
     checkArray(edits, 'edits');
+    edits.forEach(checkEdit);
     await runJob('ostree', () => this.#native.apply(Repo.native(repo), edits), options);
   }
 
@@ -133,12 +159,12 @@ export class MutableTree implements Disposable {
     path = '/',
     options: JobOptions & { recursive?: boolean } = {},
   ): Promise<TreeEntry[]> {
-    checkOptions(options);
+    checkMembers(options, { ...kJobOptions, recursive: true } satisfies Members<typeof options>);
     checkString(path, 'path');
+    const { recursive = false, signal } = options;
     return collectEntries(
-      (listener) =>
-        this.#native.list(Repo.native(repo), path, options.recursive ?? false, listener),
-      options,
+      (listener) => this.#native.list(Repo.native(repo), path, recursive, listener),
+      { signal },
     );
   }
 

@@ -8,9 +8,16 @@ import type {
   NativeReachableBatch,
 } from '../../types/tree.js';
 import { binding } from '../binding.js';
-import { checkArray, checkBytes, checkOneOf, checkOptions, checkString } from '../checks.js';
+import {
+  checkArray,
+  checkBytes,
+  checkMembers,
+  checkOneOf,
+  checkString,
+  type Members,
+} from '../checks.js';
 import { invalidArgType, invalidArgValue } from '../errors.js';
-import { callNative, type JobOptions, runJob } from '../job.js';
+import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
 import { type CommitObject, withDate } from './commit.js';
 import { CursorStream, readCursor } from './cursor.js';
 import {
@@ -122,8 +129,13 @@ export class Objects {
    * }
    */
   list(options: ListObjectsOptions = {}): AsyncGenerator<ObjectName, void, undefined> {
-    checkOptions(options);
-    const { types = kListed, prefix = '', parents = true } = options;
+    checkMembers(options, {
+      ...kJobOptions,
+      types: true,
+      prefix: true,
+      parents: true,
+    } satisfies Members<typeof options>);
+    const { types = kListed, prefix = '', parents = true, signal } = options;
     checkArray(types, 'options.types');
     for (const type of types) checkOneOf(type, kObjectTypes, 'options.types');
     checkString(prefix, 'options.prefix');
@@ -134,7 +146,7 @@ export class Objects {
       () => this.#native.listObjects([...types], prefix, parents),
       kBatch,
       (names) => names.split('\0').map(splitObjectName),
-      options,
+      { signal },
     );
   }
 
@@ -146,8 +158,14 @@ export class Objects {
    * @see `ostree_repo_traverse_commit_with_flags`
    */
   reachable(options: ReachableOptions = {}): AsyncGenerator<ReachableObject, void, undefined> {
-    checkOptions(options);
-    const { from, depth = 0, commitOnly = false, commits = false } = options;
+    checkMembers(options, {
+      ...kJobOptions,
+      from: true,
+      depth: true,
+      commitOnly: true,
+      commits: true,
+    } satisfies Members<typeof options>);
+    const { from, depth = 0, commitOnly = false, commits = false, signal } = options;
     const revs = typeof from === 'string' ? [from] : from;
     if (revs !== undefined) checkArray(revs, 'options.from');
     revs?.forEach((rev, index) => {
@@ -157,7 +175,7 @@ export class Objects {
       () => this.#native.listReachable(revs, { depth, commitOnly, commits }),
       kBatch,
       expandReachable,
-      options,
+      { signal },
     );
   }
 
@@ -206,8 +224,11 @@ export class Objects {
   createReadStream(
     type: 'commit' | 'file' | 'dirtree' | 'dirmeta' | 'commitmeta' | 'tombstone-commit',
     checksum: string,
-    options?: JobOptions & { highWaterMark?: number },
+    options: JobOptions & { highWaterMark?: number } = {},
   ): Readable {
+    checkMembers(options, { ...kJobOptions, highWaterMark: true } satisfies Members<
+      typeof options
+    >);
     checkObjectName(type, checksum);
     return new CursorStream(() => this.#native.openObject(type, checksum), options);
   }
@@ -252,16 +273,18 @@ export class Objects {
       trusted?: boolean;
     } = {},
   ): Promise<void> {
-    checkOptions(options);
+    checkMembers(options, { ...kJobOptions, trusted: true } satisfies Members<typeof options>);
     checkOneOf(type, [...kParsed, 'file'], 'type');
     checkObjectName(type, checksum);
-    const { trusted = false } = options;
+    const { trusted = false, signal } = options;
     const objects = source?.objects;
     if (!(objects instanceof Objects)) {
       throw invalidArgType('source', 'an instance of Repo', source);
     }
     const from = objects.#native;
-    await runJob('ostree', () => this.#native.importObject(from, type, checksum, trusted), options);
+    await runJob('ostree', () => this.#native.importObject(from, type, checksum, trusted), {
+      signal,
+    });
   }
 
   /**

@@ -1,4 +1,7 @@
+import type { NativeGpgSignature } from '../../types/remotes.js';
+import { checkFunction } from '../checks.js';
 import type { JobOptions } from '../job.js';
+import { type GpgSignature, toGpgSignatures } from './signatures.js';
 
 /** A ref of a collection: the same wherever it is pulled from. */
 export interface CollectionRef {
@@ -46,7 +49,10 @@ export interface PullProgress {
 
 /**
  * Options of a pull; each is one of `ostree_repo_pull_with_options`. A member that is not listed
- * here is refused with `ERR_INVALID_ARG_VALUE`.
+ * here is refused with `ERR_INVALID_ARG_VALUE`. Left out is `max-outstanding-fetcher-requests`, which
+ * libostree describes as a number but reads as a boolean, so that no number gets through.
+ * `--disable-fsync` and `--cache-dir` of the command are {@link Repo.setFsync} and
+ * {@link Repo.setCacheDirectory}.
  */
 export interface PullOptions extends JobOptions {
   /** Refs or commit checksums. @default the remote's `branches`; all with `mirror` */
@@ -121,10 +127,35 @@ export interface PullOptions extends JobOptions {
   retryAllNetworkErrors?: boolean;
   /** Called with the newest state now and then. */
   onProgress?: (progress: PullProgress) => void;
+  /** Called with each commit whose GPG signatures were looked at, accepted or not. */
+  onVerified?: (verification: PullVerification) => void;
+}
+
+/** The GPG signatures of a commit that was pulled. */
+export interface PullVerification {
+  readonly commit: string;
+  readonly signatures: readonly GpgSignature[];
+}
+
+/** @internal What native code tells of a pull. */
+export type PullEvent = PullProgress | { commit: string; signatures: NativeGpgSignature[] };
+
+/** @internal */
+export function pullListener({
+  onProgress,
+  onVerified,
+}: PullOptions): ((event: PullEvent) => void) | undefined {
+  if (onProgress !== undefined) checkFunction(onProgress, 'options.onProgress');
+  if (onVerified !== undefined) checkFunction(onVerified, 'options.onVerified');
+  if (!onProgress && !onVerified) return undefined;
+  return (event) => {
+    if (!('commit' in event)) onProgress?.(event);
+    else onVerified?.({ ...event, signatures: toGpgSignatures(event.signatures) });
+  };
 }
 
 /** What native code takes: everything but the job's own members. */
 export function pullOptions(options: PullOptions): object {
-  const { signal: _signal, onProgress, ...native } = options;
+  const { signal: _signal, onProgress, onVerified: _onVerified, ...native } = options;
   return { ...(onProgress && { updateFrequency: 100 }), ...native };
 }

@@ -1,6 +1,6 @@
 import type { NativeRepo } from '../../types/ostree.js';
-import { checkChecksum, checkOptions, checkString } from '../checks.js';
-import { type JobOptions, runJob } from '../job.js';
+import { checkChecksum, checkMembers, checkString, type Members } from '../checks.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 
 export interface ListRefsOptions extends JobOptions {
   /** Only the ref of this name and those below it; `remote:` for all of a remote. */
@@ -18,7 +18,13 @@ export async function listRefs(
   native: NativeRepo,
   options: ListRefsOptions = {},
 ): Promise<Record<string, string>> {
-  checkOptions(options);
+  checkMembers(options, {
+    ...kJobOptions,
+    prefix: true,
+    aliases: true,
+    excludeRemotes: true,
+    excludeMirrors: true,
+  } satisfies Members<typeof options>);
   const { prefix, signal, ...flags } = options;
   if (prefix !== undefined) checkString(prefix, 'options.prefix');
   return runJob('ostree', () => native.listRefs(prefix, flags), { signal });

@@ -2,16 +2,26 @@ import type { NativeRemoteValue, NativeRepoRemotes } from '../../types/remotes.j
 import {
   checkArray,
   checkBytes,
+  checkMembers,
+  checkOneOf,
   checkOptions,
   checkPath,
   checkString,
   checkStrings,
+  type Members,
   type PathLike,
 } from '../checks.js';
-import { invalidArgType, invalidArgValue } from '../errors.js';
-import { type JobOptions, runJob } from '../job.js';
+import { invalidArgType, invalidArgValue, OstreeError } from '../errors.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 import { readRegularFile } from '../read-file.js';
 import type { CollectionRefEntry } from './collections.js';
+import {
+  addCookie,
+  type CookieName,
+  listCookies,
+  type RemoteCookie,
+  removeCookie,
+} from './cookies.js';
 import type { PullOptions } from './pull.js';
 import { type GpgSignature, toGpgSignatures } from './signatures.js';
 import { parseSummary, type Summary } from './summary.js';
@@ -62,6 +72,14 @@ export interface AddRemoteOptions extends RemoteSettings, JobOptions {
 export interface FetchSummaryOptions
   extends JobOptions,
     Pick<PullOptions, 'overrideUrl' | 'httpHeaders' | 'appendUserAgent' | 'networkRetries'> {}
+
+const kFetchSummaryOptions: Members<FetchSummaryOptions> = {
+  ...kJobOptions,
+  overrideUrl: true,
+  httpHeaders: true,
+  appendUserAgent: true,
+  networkRetries: true,
+};
 
 /** A summary and the bytes it came as, which a pull takes as `summaryBytes`. */
 export interface FetchedSummary {
@@ -132,10 +150,12 @@ const kSettings: Record<Exclude<keyof Remote, 'name'>, [key: string, type: Optio
  */
 export class Remotes {
   readonly #native: NativeRepoRemotes;
+  readonly #path: string;
 
   /** @internal */
-  constructor(native: NativeRepoRemotes) {
+  constructor(native: NativeRepoRemotes, path: string) {
     this.#native = native;
+    this.#path = path;
   }
 
   /** The names, sorted. @see `ostree_repo_remote_list` */
@@ -155,14 +175,16 @@ export class Remotes {
     checkString(name, 'name');
     checkString(url, 'url');
     if (url === '') throw invalidArgValue('url', 'must not be empty');
-    const { signal: _signal, existing = 'refuse', ...settings } = options;
+    const { signal, existing = 'refuse', ...settings } = options;
     checkString(existing, 'options.existing');
     const change = { refuse: 'add', keep: 'add-if-not-exists', replace: 'replace' }[existing];
     if (change === undefined) {
       throw invalidArgValue('options.existing', "must be one of 'refuse', 'keep', 'replace'");
     }
     const entries = toEntries(settings);
-    return runJob('ostree', () => this.#native.remoteChange(change, name, url, entries), options);
+    return runJob('ostree', () => this.#native.remoteChange(change, name, url, entries), {
+      signal,
+    });
   }
 
   /**
@@ -176,14 +198,14 @@ export class Remotes {
     name: string,
     options: JobOptions & { missing?: 'refuse' | 'ignore' } = {},
   ): Promise<boolean> {
-    checkOptions(options);
+    checkMembers(options, { ...kJobOptions, missing: true } satisfies Members<typeof options>);
     checkString(name, 'name');
-    const change = options.missing === 'ignore' ? 'delete-if-exists' : 'delete';
-    return runJob(
-      'ostree',
-      () => this.#native.remoteChange(change, name, undefined, undefined),
-      options,
-    );
+    const { missing = 'refuse', signal } = options;
+    checkOneOf(missing, ['refuse', 'ignore'], 'options.missing');
+    const change = missing === 'ignore' ? 'delete-if-exists' : 'delete';
+    return runJob('ostree', () => this.#native.remoteChange(change, name, undefined, undefined), {
+      signal,
+    });
   }
 
   /** Where it is. @throws `ENOENT`. @see `ostree_repo_remote_get_url` */
@@ -260,23 +282,22 @@ export class Remotes {
     keys: PathLike | Uint8Array | readonly (PathLike | Uint8Array)[],
     options: JobOptions & { keyIds?: readonly string[] } = {},
   ): Promise<number> {
-    checkOptions(options);
+    checkMembers(options, { ...kJobOptions, keyIds: true } satisfies Members<typeof options>);
     checkString(name, 'name');
+    const { signal } = options;
     const keyIds = options.keyIds && checkStrings(options.keyIds, 'options.keyIds');
     const parts = await Promise.all(
       (Array.isArray(keys) ? keys : [keys]).map((key: unknown) =>
-        key instanceof Uint8Array ? key : readRegularFile(checkPath(key, 'keys'), options),
+        key instanceof Uint8Array ? key : readRegularFile(checkPath(key, 'keys'), { signal }),
       ),
     );
     // One at a time where that is possible: armoured and binary keys cannot be joined.
     const batches = keyIds ? [Buffer.concat(parts)] : parts;
     let count = 0;
     for (const batch of batches) {
-      count += await runJob(
-        'ostree',
-        () => this.#native.remoteGpgImport(name, batch, keyIds),
-        options,
-      );
+      count += await runJob('ostree', () => this.#native.remoteGpgImport(name, batch, keyIds), {
+        signal,
+      });
     }
     return count;
   }
@@ -291,10 +312,12 @@ export class Remotes {
     name?: string,
     options: JobOptions & { keyIds?: readonly string[] } = {},
   ): Promise<GpgKey[]> {
-    checkOptions(options);
+    checkMembers(options, { ...kJobOptions, keyIds: true } satisfies Members<typeof options>);
     if (name !== undefined) checkString(name, 'name');
     const keyIds = options.keyIds && checkStrings(options.keyIds, 'options.keyIds');
-    const keys = await runJob('ostree', () => this.#native.remoteGpgKeys(name, keyIds), options);
+    const keys = await runJob('ostree', () => this.#native.remoteGpgKeys(name, keyIds), {
+      signal: options.signal,
+    });
     return keys.map(({ subkeys, userIds }) => ({
       subkeys: subkeys.map(({ created, expires, ...rest }) => ({
         ...rest,
@@ -317,16 +340,16 @@ export class Remotes {
     name: string,
     options: FetchSummaryOptions = {},
   ): Promise<FetchedSummary | undefined> {
-    checkOptions(options);
+    checkMembers(options, kFetchSummaryOptions);
     checkString(name, 'name');
-    const { signal: _signal, ...native } = options;
+    const { signal, ...native } = options;
     const { summary: bytes, signatures: signatureBytes } = await runJob(
       'ostree',
       () => this.#native.remoteFetchSummary(name, native),
-      options,
+      { signal },
     );
     if (!bytes) return undefined;
-    const summary = await parseSummary(bytes, options);
+    const summary = await parseSummary(bytes, { signal });
     return { summary, bytes, ...(signatureBytes && { signatureBytes }) };
   }
 
@@ -351,6 +374,46 @@ export class Remotes {
       options,
     );
     return toGpgSignatures(found);
+  }
+
+  /**
+   * Sends a cookie with requests to a remote, in place of the one of the same name, if there is one.
+   *
+   * @throws `ENOENT` for an unknown remote; `ERR_INVALID_ARG_VALUE` for text with white space.
+   * @see ostree-remote(1)
+   * @example
+   * const token = { domain: '.example.org', path: '/', name: 'token' };
+   * await repo.remotes.addCookie('origin', { ...token, value: 'secret', secure: true });
+   * const [{ value } = {}] = await repo.remotes.listCookies('origin');
+   * assert.equal(value, 'secret');
+   * await repo.remotes.removeCookie('origin', token);
+   */
+  async addCookie(name: string, cookie: RemoteCookie, options?: JobOptions): Promise<void> {
+    await addCookie(await this.#cookieJar(name, options), cookie);
+  }
+
+  /**
+   * Removes a cookie.
+   *
+   * @throws `ENOENT` for an unknown remote or cookie.
+   * @see ostree-remote(1)
+   */
+  async removeCookie(name: string, cookie: CookieName, options?: JobOptions): Promise<void> {
+    await removeCookie(await this.#cookieJar(name, options), cookie);
+  }
+
+  /** The cookies of a remote. @throws `ENOENT` for an unknown remote. @see ostree-remote(1) */
+  async listCookies(name: string, options?: JobOptions): Promise<RemoteCookie[]> {
+    return listCookies(await this.#cookieJar(name, options));
+  }
+
+  /** Where libostree's fetcher looks for them. */
+  async #cookieJar(name: string, options?: JobOptions): Promise<string> {
+    checkString(name, 'name');
+    if (!(await this.list(options)).includes(name)) {
+      throw new OstreeError('ENOENT', `There is no remote ${name}`, { remote: name });
+    }
+    return `${this.#path}/${name}.cookies.txt`;
   }
 
   /**

@@ -2,18 +2,18 @@ import type { Readable, Writable } from 'node:stream';
 import type { NativeRepo } from '../../types/ostree.js';
 import { binding } from '../binding.js';
 import {
-  checkChecksum,
   checkFunction,
+  checkMembers,
   checkOneOf,
   checkOptions,
   checkPath,
   checkString,
+  type Members,
   type PathLike,
 } from '../checks.js';
 import { invalidArgType } from '../errors.js';
-import { callNative, type JobOptions, runJob } from '../job.js';
+import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
 import { checkIterable } from '../shapes.js';
-import type { Variant } from '../variant.js';
 import {
   type CheckoutOptions,
   type CheckoutSource,
@@ -23,32 +23,42 @@ import {
 } from './checkout.js';
 import { Collections } from './collections.js';
 import { type Commit, type LogOptions, loadCommit, readLog } from './commit.js';
-import { RepoConfig } from './config.js';
 import { CursorStream, type ReadStreamOptions } from './cursor.js';
 import { Deltas } from './deltas.js';
 import { type Diff, type DiffOptions, type DiffSide, diffTrees } from './diff.js';
 import { type ExportOptions, exportArchive } from './export.js';
-import type { KeyFile, KeyFileChanges } from './key_file.js';
 import type { LockOptions, RepoLock, RepoLockType } from './lock.js';
 import {
   type FsckOptions,
   type FsckResult,
+  kPruneFromReachableOptions,
   Maintenance,
   type PartialCommit,
+  type PruneFromReachableOptions,
   type PruneOptions,
   type PruneResult,
 } from './maintenance.js';
 import type { ObjectType } from './object_name.js';
 import { Objects } from './objects.js';
-import { type PullOptions, type PullProgress, pullOptions } from './pull.js';
+import {
+  type PullEvent,
+  type PullOptions,
+  type PullProgress,
+  pullListener,
+  pullOptions,
+} from './pull.js';
 import { type ListRefsOptions, listRefs, setAlias, setRef } from './refs.js';
 import { Remotes } from './remote.js';
+import { RepoHandle, type RepoMode } from './repo_handle.js';
 import { runTransaction } from './run_transaction.js';
 import { Signatures, type Verdict } from './signatures.js';
 import { RepoSummary } from './summary.js';
 import type { Transaction, TransactionStats } from './transaction.js';
 import {
   type EntryOptions,
+  kEntryOptions,
+  kListOptions,
+  kWalkOptions,
   type ListOptions,
   type TreeEntry,
   type WalkOptions,
@@ -56,9 +66,6 @@ import {
 } from './tree_entry.js';
 
 import { type CommitResult, type CommitTreesOptions, writeCommit } from './write_commit.js';
-
-/** How a repository stores objects (`ostree_repo_mode_from_string`, ostree.repo-config(5)). */
-export type RepoMode = 'bare' | 'bare-user' | 'bare-user-only' | 'archive' | 'bare-split-xattrs';
 
 const kModes: readonly RepoMode[] = [
   'bare',
@@ -74,11 +81,9 @@ const kModes: readonly RepoMode[] = [
  * @throws `ERR_CLOSED` by every method, once the repository is closed.
  * @see `OstreeRepo`, docs/guide-ostree.md
  */
-export class Repo {
+export class Repo extends RepoHandle {
   readonly #native: NativeRepo;
   readonly #maintenance: Maintenance;
-  /** Absolute path of the repository. */
-  readonly path: string;
   /** Where commits come from. */
   readonly remotes: Remotes;
   /** Signatures of commits and data. */
@@ -91,19 +96,16 @@ export class Repo {
   readonly collections: Collections;
   /** Single objects: list, load, delete; which of them commits need. */
   readonly objects: Objects;
-  /** The configuration file. */
-  readonly config: RepoConfig;
 
   private constructor(native: NativeRepo, path: string) {
+    super(native, path);
     this.#native = native;
-    this.path = path;
-    this.remotes = new Remotes(native);
+    this.remotes = new Remotes(native, path);
     this.signatures = new Signatures(native);
-    this.summary = new RepoSummary(native, path);
+    this.summary = new RepoSummary(native, this);
     this.deltas = new Deltas(native, path);
     this.collections = new Collections(native);
     this.objects = new Objects(native);
-    this.config = new RepoConfig(native);
     this.#maintenance = new Maintenance(native, path);
   }
 
@@ -121,16 +123,58 @@ export class Repo {
   }
 
   /**
+   * Opens the repository that the command takes where it is told none: the working directory if it
+   * is one, else that of `OSTREE_REPO`, else the system's.
+   *
+   * @throws as {@link open}.
+   * @see `ostree_repo_new_default`
+   * @example
+   * await assert.rejects(Repo.openDefault(), { code: 'ENOENT' });
+   */
+  static async openDefault(options?: JobOptions): Promise<Repo> {
+    return Repo.open(
+      callNative('ostree', () => binding().defaultRepoPath()),
+      options,
+    );
+  }
+
+  /**
    * Creates a repository, or opens it if it exists in the same mode.
    *
    * @throws `EEXIST` where it exists in another mode.
    * @see `ostree_repo_create_at`
    */
-  static async create(path: PathLike, mode: RepoMode, options?: JobOptions): Promise<Repo> {
+  static async create(
+    path: PathLike,
+    mode: RepoMode,
+    options: JobOptions & {
+      /** The collection that a new one's refs belong to. */
+      collectionId?: string;
+    } = {},
+  ): Promise<Repo> {
     const absolute = checkPath(path, 'path');
     checkOneOf(mode, kModes, 'mode');
-    const native = await runJob('ostree', () => binding().Repo.create(absolute, mode), options);
+    checkMembers(options, { ...kJobOptions, collectionId: true } satisfies Members<typeof options>);
+    const { collectionId, signal } = options;
+    if (collectionId !== undefined) checkString(collectionId, 'options.collectionId');
+    const native = await runJob(
+      'ostree',
+      () => binding().Repo.create(absolute, mode, collectionId),
+      { signal },
+    );
     return new Repo(native, absolute);
+  }
+
+  /**
+   * Whether another object is of the same repository, however it was opened. Synchronous.
+   *
+   * @see `ostree_repo_equal`
+   * @example
+   * await using again = await Repo.open(repo.path);
+   * assert(repo.equals(again));
+   */
+  equals(other: Repo): boolean {
+    return callNative('ostree', () => this.#native.equals(Repo.native(other)));
   }
 
   /** @internal For the classes that hand a repository to native code. */
@@ -144,15 +188,6 @@ export class Repo {
   /** @internal For a repository that other native code opened. */
   static wrap(native: NativeRepo, path: string): Repo {
     return new Repo(native, path);
-  }
-
-  /** Drops the handle after running operations; closing twice is fine. Synchronous. */
-  close(): void {
-    callNative('ostree', () => this.#native.close());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.close();
   }
 
   /**
@@ -170,11 +205,6 @@ export class Repo {
   async tryResolveRev(rev: string, options?: JobOptions): Promise<string | undefined> {
     checkString(rev, 'rev');
     return (await runJob('ostree', () => this.#native.resolveRev(rev, true), options)) ?? undefined;
-  }
-
-  /** How the repository stores objects. @see `ostree_repo_get_mode` */
-  get mode(): RepoMode {
-    return callNative('ostree', () => this.#native.mode()) as RepoMode;
   }
 
   /**
@@ -242,7 +272,7 @@ export class Repo {
     write: (transaction: Transaction) => Promise<T> | T,
     options: JobOptions = {},
   ): Promise<{ result: T; stats: TransactionStats }> {
-    checkOptions(options);
+    checkMembers(options, kJobOptions);
     checkFunction(write, 'write');
     return runTransaction(this.#native, this.#maintenance, write, options);
   }
@@ -255,7 +285,7 @@ export class Repo {
    * @see `ostree_repo_load_variant`, ostree-ls(1)
    */
   async list(rev: string, path = '/', options: ListOptions = {}): Promise<TreeEntry[]> {
-    checkOptions(options);
+    checkMembers(options, kListOptions);
     const { recursive = false } = options;
     const entries: TreeEntry[] = [];
     const tree = walkTree(this.#native, rev, { ...options, path, recursive });
@@ -273,6 +303,7 @@ export class Repo {
    * for await (const { path, mode } of repo.walk('os/stable')) if (mode & 0o4000) console.log(path);
    */
   walk(rev: string, options: WalkOptions = {}): AsyncGenerator<TreeEntry, void, undefined> {
+    checkMembers(options, kWalkOptions);
     return walkTree(this.#native, rev, options);
   }
 
@@ -283,11 +314,11 @@ export class Repo {
    * @see `ostree_repo_load_file`
    */
   async stat(rev: string, path: string, options: EntryOptions = {}): Promise<TreeEntry> {
-    checkOptions(options);
+    checkMembers(options, kEntryOptions);
     checkString(rev, 'rev');
     checkString(path, 'path');
-    const { xattrs = false } = options;
-    return runJob('ostree', () => this.#native.stat(rev, path, xattrs), options);
+    const { xattrs = false, signal } = options;
+    return runJob('ostree', () => this.#native.stat(rev, path, xattrs), { signal });
   }
 
   /**
@@ -483,8 +514,9 @@ export class Repo {
    */
   async pruneFromReachable(
     keep: Iterable<string>,
-    options: LockOptions & Pick<PruneOptions, 'commitOnly' | 'dryRun' | 'onProgress'> = {},
+    options: PruneFromReachableOptions = {},
   ): Promise<PruneResult> {
+    checkMembers(options, kPruneFromReachableOptions);
     checkIterable(keep, 'keep');
     return this.#maintenance.prune(options, keep);
   }
@@ -505,11 +537,11 @@ export class Repo {
     checkString(remote, 'remote');
     const native = pullOptions(options);
     this.#maintenance.refuseDeadlock('shared');
-    return runJob<PullProgress, PullProgress>(
+    return runJob<PullProgress, PullEvent>(
       'ostree',
       (progress) => this.#native.pull(remote, native, progress),
-      options,
-      options.onProgress,
+      { signal: options.signal },
+      pullListener(options),
     );
   }
 
@@ -526,11 +558,11 @@ export class Repo {
     const absolute = checkPath(source, 'source');
     const native = pullOptions(options);
     this.#maintenance.refuseDeadlock('shared');
-    return runJob<PullProgress, PullProgress>(
+    return runJob<PullProgress, PullEvent>(
       'ostree',
       (progress) => this.#native.pullLocal(absolute, native, progress),
-      options,
-      options.onProgress,
+      { signal: options.signal },
+      pullListener(options),
     );
   }
 
@@ -551,55 +583,12 @@ export class Repo {
       sign?: boolean;
     },
   ): Promise<Verdict> {
-    checkOptions(options);
+    checkMembers(options, { ...kJobOptions, remote: true, gpg: true, sign: true } satisfies Members<
+      typeof options
+    >);
     checkString(rev, 'rev');
-    checkString(options?.remote, 'options.remote');
-    const { remote, gpg = true, sign = true } = options;
-    return runJob('ostree', () => this.#native.verify(rev, remote, gpg, sign), options);
-  }
-
-  /**
-   * The metadata beside a commit, which its checksum does not cover, such as signatures; undefined
-   * where there is none.
-   *
-   * @see `ostree_repo_read_commit_detached_metadata`
-   */
-  async readDetachedMetadata(
-    commit: string,
-    options?: JobOptions,
-  ): Promise<Record<string, unknown> | undefined> {
-    checkChecksum(commit, 'commit');
-    const metadata = await runJob(
-      'ostree',
-      () => this.#native.readDetachedMetadata(commit),
-      options,
-    );
-    return metadata ?? undefined;
-  }
-
-  /**
-   * Replaces the metadata beside a commit, signatures included; null removes it.
-   *
-   * @throws `ENOENT`.
-   * @see `ostree_repo_write_commit_detached_metadata`
-   */
-  async writeDetachedMetadata(
-    commit: string,
-    metadata: Record<string, Variant> | null,
-    options?: JobOptions,
-  ): Promise<void> {
-    checkChecksum(commit, 'commit');
-    if (metadata !== null) checkOptions(metadata, 'metadata');
-    await runJob('ostree', () => this.#native.writeDetachedMetadata(commit, metadata), options);
-  }
-
-  /** The whole configuration; the same as {@link RepoConfig.read}. @see {@link RepoConfig.read} */
-  async readConfig(options?: JobOptions): Promise<KeyFile> {
-    return this.config.read(options);
-  }
-
-  /** Changes it. @throws as {@link RepoConfig.write}. @see {@link RepoConfig.write} */
-  async writeConfig(changes: KeyFileChanges, options?: JobOptions): Promise<void> {
-    await this.config.write(changes, options);
+    checkString(options.remote, 'options.remote');
+    const { remote, gpg = true, sign = true, signal } = options;
+    return runJob('ostree', () => this.#native.verify(rev, remote, gpg, sign), { signal });
   }
 }

@@ -7,15 +7,17 @@ import type {
 } from '../../types/remotes.js';
 import { binding } from '../binding.js';
 import {
+  checkArray,
   checkBytes,
   checkChecksum,
-  checkOptions,
+  checkMembers,
   checkPath,
   checkString,
   checkStrings,
+  type Members,
   type PathLike,
 } from '../checks.js';
-import { callNative, type JobOptions, runJob } from '../job.js';
+import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
 
 /** A GPG signature and what is known of it (`OstreeGpgSignatureAttr`). */
 export interface GpgSignature {
@@ -117,8 +119,8 @@ export class Signatures {
    */
   async signGpg(commit: string, signer: GpgSigner, options?: JobOptions): Promise<void> {
     checkChecksum(commit, 'commit');
-    const home = gpgHome(signer?.home);
-    for (const key of checkStrings(signer?.keys, 'signer.keys')) {
+    const { keys, home } = toGpgSigner(signer);
+    for (const key of keys) {
       await runJob('ostree', () => this.#native.gpgSignCommit(commit, key, home), options);
     }
   }
@@ -152,11 +154,9 @@ export class Signatures {
   async verifyGpg(commit: string, options: GpgKeyring & JobOptions = {}): Promise<GpgSignature[]> {
     checkChecksum(commit, 'commit');
     const keyring = toKeyring(options);
-    const found = await runJob(
-      'ostree',
-      () => this.#native.gpgVerifyCommit(commit, keyring),
-      options,
-    );
+    const found = await runJob('ostree', () => this.#native.gpgVerifyCommit(commit, keyring), {
+      signal: options.signal,
+    });
     return toGpgSignatures(found);
   }
 
@@ -168,8 +168,7 @@ export class Signatures {
    */
   async signDataGpg(data: Uint8Array, signer: GpgSigner, options?: JobOptions): Promise<Buffer[]> {
     checkBytes(data, 'data');
-    const keys = checkStrings(signer?.keys, 'signer.keys');
-    const home = gpgHome(signer.home);
+    const { keys, home } = toGpgSigner(signer);
     return runJob('ostree', () => this.#native.gpgSignData(data, keys, home), options);
   }
 
@@ -190,7 +189,7 @@ export class Signatures {
     const found = await runJob(
       'ostree',
       () => this.#native.gpgVerifyData(data, signatures, keyring),
-      options,
+      { signal: options.signal },
     );
     return toGpgSignatures(found);
   }
@@ -221,6 +220,62 @@ export class Signatures {
   }
 
   /**
+   * Signs data with another engine.
+   *
+   * @returns one signature for each key.
+   * @throws `ERR_OSTREE_NOT_SUPPORTED` where there is no such engine.
+   * @see `ostree_sign_data`
+   */
+  async signData(data: Uint8Array, signer: Signer, options?: JobOptions): Promise<Buffer[]> {
+    checkBytes(data, 'data');
+    const native = toSigner(signer);
+    return runJob('ostree', () => binding().signData(data, native), options);
+  }
+
+  /**
+   * Checks that one of the keys has made one of the signatures of data.
+   *
+   * @returns which one, for people.
+   * @throws `ERR_OSTREE_FAILED` where none has; `ERR_OSTREE_NOT_SUPPORTED`.
+   * @see `ostree_sign_data_verify`
+   */
+  async verifyData(
+    data: Uint8Array,
+    signatures: readonly Uint8Array[],
+    verifier: Verifier,
+    options?: JobOptions,
+  ): Promise<string> {
+    checkBytes(data, 'data');
+    checkArray(signatures, 'signatures');
+    const list = Array.from(signatures, (one, index) => {
+      checkBytes(one, `signatures[${index}]`);
+      return one;
+    });
+    const native = toVerifier(verifier);
+    return runJob('ostree', () => binding().signVerifyData(data, list, native), options);
+  }
+
+  /**
+   * Checks that one of the keys has signed a summary, of this repository or of a remote.
+   *
+   * @param signatures the bytes of `summary.sig`.
+   * @returns which one, for people.
+   * @throws `ERR_OSTREE_FAILED` where none has, and for other bytes; `ERR_OSTREE_NOT_SUPPORTED`.
+   * @see `ostree_sign_data_verify`
+   */
+  async verifySummary(
+    summary: Uint8Array,
+    signatures: Uint8Array,
+    verifier: Verifier,
+    options?: JobOptions,
+  ): Promise<string> {
+    checkBytes(summary, 'summary');
+    checkBytes(signatures, 'signatures');
+    const native = toVerifier(verifier);
+    return runJob('ostree', () => binding().signVerifyData(summary, signatures, native), options);
+  }
+
+  /**
    * Removes the signatures of these keys; gives how many went.
    *
    * @throws `ERR_OSTREE_NOT_SUPPORTED`.
@@ -233,14 +288,31 @@ export class Signatures {
   }
 }
 
-/** @internal */
-export function gpgHome(home: PathLike | undefined): string | undefined {
-  return home === undefined ? undefined : checkPath(home, 'signer.home');
+/** @internal Checked, and as native code takes it. */
+export function toGpgSigner(
+  signer: GpgSigner,
+  name = 'signer',
+): { keys: string[]; home: string | undefined } {
+  checkMembers(signer, kGpgSigner, name);
+  return {
+    keys: checkStrings(signer.keys, `${name}.keys`),
+    home: signer.home === undefined ? undefined : checkPath(signer.home, `${name}.home`),
+  };
 }
+
+const kGpgSigner: Members<GpgSigner> = { keys: true, home: true };
+const kSigner: Members<Signer> = { engine: true, secretKeys: true };
+const kVerifier: Members<Verifier> = {
+  engine: true,
+  publicKeys: true,
+  keysFile: true,
+  keysDirectory: true,
+};
 
 /** @internal */
 export function toSigner(signer: Signer): NativeSigner {
-  checkString(signer?.engine, 'signer.engine');
+  checkMembers(signer, kSigner, 'signer');
+  checkString(signer.engine, 'signer.engine');
   return {
     engine: signer.engine,
     secretKeys: checkStrings(signer.secretKeys, 'signer.secretKeys'),
@@ -249,7 +321,8 @@ export function toSigner(signer: Signer): NativeSigner {
 
 /** @internal */
 export function toVerifier(verifier: Verifier): NativeVerifier {
-  checkString(verifier?.engine, 'verifier.engine');
+  checkMembers(verifier, kVerifier, 'verifier');
+  checkString(verifier.engine, 'verifier.engine');
   const { engine, publicKeys, keysFile, keysDirectory } = verifier;
   return {
     engine,
@@ -263,8 +336,17 @@ export function toVerifier(verifier: Verifier): NativeVerifier {
   };
 }
 
-function toKeyring(options: GpgKeyring): NativeKeyring {
-  checkOptions(options);
+const kKeyringOptions: Members<GpgKeyring & JobOptions> = {
+  ...kJobOptions,
+  remote: true,
+  keyringDirectory: true,
+  keyring: true,
+};
+
+/** @internal */
+export function toKeyring(options: GpgKeyring & JobOptions, remotes = true): NativeKeyring {
+  const { remote: _remote, ...local } = kKeyringOptions;
+  checkMembers(options, remotes ? kKeyringOptions : local);
   const { remote, keyringDirectory, keyring } = options;
   if (remote !== undefined) checkString(remote, 'options.remote');
   return {

@@ -2,10 +2,22 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { NativeRefColumns, NativeRepoRemotes, NativeSummary } from '../../types/remotes.js';
 import { binding } from '../binding.js';
-import { checkBytes, checkOptions, checkStrings } from '../checks.js';
-import { checkSignal, type JobOptions, runJob } from '../job.js';
+import { checkBytes, checkMembers, type Members } from '../checks.js';
+import { OstreeError } from '../errors.js';
+import { checkSignal, type JobOptions, kJobOptions, runJob } from '../job.js';
 import type { Variant } from '../variant.js';
-import { type GpgSigner, gpgHome, type Signer, toSigner } from './signatures.js';
+import { ostreeFeatures } from './features.js';
+import type { Repo } from './repo.js';
+import {
+  type GpgKeyring,
+  type GpgSignature,
+  type GpgSigner,
+  type Signer,
+  toGpgSignatures,
+  toGpgSigner,
+  toKeyring,
+  toSigner,
+} from './signatures.js';
 
 /** One ref of a summary. */
 export interface SummaryRef {
@@ -50,12 +62,12 @@ export async function parseSummary(bytes: Uint8Array, options?: JobOptions): Pro
  */
 export class RepoSummary {
   readonly #native: NativeRepoRemotes;
-  readonly #path: string;
+  readonly #repo: Repo;
 
   /** @internal */
-  constructor(native: NativeRepoRemotes, path: string) {
+  constructor(native: NativeRepoRemotes, repo: Repo) {
     this.#native = native;
-    this.#path = path;
+    this.#repo = repo;
   }
 
   /**
@@ -70,15 +82,17 @@ export class RepoSummary {
       metadata?: Record<string, Variant>;
     } = {},
   ): Promise<void> {
-    checkOptions(options);
-    await runJob('ostree', () => this.#native.summaryRegenerate(options.metadata), options);
+    checkMembers(options, { ...kJobOptions, metadata: true } satisfies Members<typeof options>);
+    const { metadata, signal } = options;
+    await runJob('ostree', () => this.#native.summaryRegenerate(metadata), { signal });
   }
 
   /**
    * Writes the summary and, in a repository with a collection id, the commit of
-   * `ostree-metadata`, and signs both.
+   * `ostree-metadata`, and signs both: `ostree summary --update`. Before libostree 2023.1 that is
+   * done here, one thing after the other.
    *
-   * @throws `ERR_OSTREE_NOT_SUPPORTED` before libostree 2023.1.
+   * @throws `ERR_BUSY` inside a transaction of this object; what signing fails with.
    * @see `ostree_repo_regenerate_metadata`
    */
   async regenerateMetadata(
@@ -88,20 +102,54 @@ export class RepoSummary {
       signer?: Signer;
     } = {},
   ): Promise<void> {
-    checkOptions(options);
-    const { metadata, gpg, signer } = options;
+    checkMembers(options, {
+      ...kJobOptions,
+      metadata: true,
+      gpg: true,
+      signer: true,
+    } satisfies Members<typeof options>);
+    const { metadata, gpg, signer, signal } = options;
+    if (!ostreeFeatures().functions.ostree_repo_regenerate_metadata) {
+      return this.#regenerateSteps(options);
+    }
+    const { keys, home } = gpg ? toGpgSigner(gpg, 'options.gpg') : {};
     const native = {
-      ...(gpg && { gpgKeys: checkStrings(gpg.keys, 'options.gpg.keys') }),
-      ...(gpg?.home !== undefined && { gpgHome: gpgHome(gpg.home) }),
+      ...(keys && { gpgKeys: keys }),
+      ...(home !== undefined && { gpgHome: home }),
       ...(signer !== undefined && { signer: toSigner(signer) }),
     };
-    await runJob('ostree', () => this.#native.regenerateMetadata(metadata, native), options);
+    await runJob('ostree', () => this.#native.regenerateMetadata(metadata, native), { signal });
+  }
+
+  /** What `ostree summary --update` does with a library that cannot do it at once. */
+  async #regenerateSteps({
+    metadata,
+    gpg,
+    signer,
+    signal,
+  }: Parameters<RepoSummary['regenerateMetadata']>[0] & object): Promise<void> {
+    const repo = this.#repo;
+    // What is wrong with a signer should not show after the commit.
+    if (gpg !== undefined) toGpgSigner(gpg, 'options.gpg');
+    if (signer !== undefined) toSigner(signer);
+    if ((await repo.collections.getId({ signal })) !== undefined) {
+      await repo.commit({
+        ref: 'ostree-metadata',
+        trees: [],
+        metadata,
+        signGpg: gpg,
+        sign: signer && [signer],
+        signal,
+      });
+    }
+    await this.regenerate({ metadata, signal });
+    if (gpg !== undefined) await this.signGpg(gpg, { signal });
+    if (signer !== undefined) await this.sign(signer, { signal });
   }
 
   /** Signs the summary with GPG. @throws `ENOENT` without one. @see `ostree_repo_add_gpg_signature_summary` */
   async signGpg(signer: GpgSigner, options?: JobOptions): Promise<void> {
-    const keys = checkStrings(signer?.keys, 'signer.keys');
-    const home = gpgHome(signer.home);
+    const { keys, home } = toGpgSigner(signer);
     await runJob('ostree', () => this.#native.summarySignGpg(keys, home), options);
   }
 
@@ -119,7 +167,7 @@ export class RepoSummary {
    */
   async read(options?: JobOptions): Promise<Summary | undefined> {
     if (options !== undefined) {
-      checkOptions(options);
+      checkMembers(options, kJobOptions);
       checkSignal(options.signal);
     }
     const bytes = await this.readBytes();
@@ -128,8 +176,42 @@ export class RepoSummary {
 
   /** The bytes of the file, or undefined where there is none. @see ostree-summary(1) */
   async readBytes(): Promise<Buffer | undefined> {
+    return this.#readFile('summary');
+  }
+
+  /** The signatures of all kinds, or undefined where there are none. @see ostree-summary(1) */
+  async readSignatures(): Promise<Buffer | undefined> {
+    return this.#readFile('summary.sig');
+  }
+
+  /**
+   * The GPG signatures of the summary, checked with keys that belong to no remote; with those of a
+   * remote, {@link Remotes.verifySummary} does it.
+   *
+   * @throws `ENOENT` without a summary or signatures; `ERR_OSTREE_NOT_SUPPORTED` before libostree
+   * 2026.3.
+   * @see `ostree_repo_verify_local_summary`
+   * @example
+   * await repo.summary.verifyGpg({ keyring: gpg.publicKey }).catch(console.error);
+   */
+  async verifyGpg(options: Omit<GpgKeyring, 'remote'> & JobOptions = {}): Promise<GpgSignature[]> {
+    const keyring = toKeyring(options, false);
+    const [bytes, signatures] = [await this.readBytes(), await this.readSignatures()];
+    if (!bytes || !signatures) {
+      const { path } = this.#repo;
+      throw new OstreeError('ENOENT', `The summary of ${path} has no signatures`, { path });
+    }
+    const found = await runJob(
+      'ostree',
+      () => this.#native.verifyLocalSummary(bytes, signatures, keyring),
+      { signal: options.signal },
+    );
+    return toGpgSignatures(found);
+  }
+
+  async #readFile(name: string): Promise<Buffer | undefined> {
     try {
-      return await readFile(path.join(this.#path, 'summary'));
+      return await readFile(path.join(this.#repo.path, name));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw error;

@@ -2,26 +2,33 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { binding } from '../binding.js';
 import {
   checkArray,
+  checkMembers,
   checkOneOf,
   checkOptions,
   checkPath,
   checkString,
   checkStrings,
+  type Members,
   type PathLike,
 } from '../checks.js';
 import { invalidArgValue, OstreeError } from '../errors.js';
 import { makeDirectories } from '../files.js';
-import { type JobOptions, runJob } from '../job.js';
+import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
 import { checkIterable } from '../shapes.js';
-import { type DeployOptions, editKernelArguments } from './deploy_options.js';
+import {
+  type DeployOptions,
+  editKernelArguments,
+  kDeployOptions,
+  kKernelArgumentEdits,
+} from './deploy_options.js';
 import { type Deployment, toDeployments } from './deployment.js';
 import type { Diff } from './diff.js';
 import { KernelArguments } from './kernel_arguments.js';
 import type { KeyFileChanges } from './key_file.js';
-import type { LockOptions } from './lock.js';
+import { kLockOptions, type LockOptions, lockOptions } from './lock.js';
 import { Repo } from './repo.js';
 import { SysrootHandle } from './sysroot_handle.js';
-import type { UpgradeOptions } from './upgrade_options.js';
+import { kUpgradeOptions, type UpgradeOptions } from './upgrade_options.js';
 
 /**
  * A system root with its deployments: `/` of a booted system, or any directory.
@@ -50,12 +57,12 @@ export class Sysroot extends SysrootHandle {
     } = {},
   ): Promise<Sysroot> {
     const absolute = checkPath(path, 'path');
-    checkOptions(options);
-    const { layout = 'modern' } = options;
+    checkMembers(options, { ...kJobOptions, layout: true } satisfies Members<typeof options>);
+    const { layout = 'modern', signal } = options;
     checkOneOf(layout, ['modern', 'traditional'], 'options.layout');
     await makeDirectories(absolute);
     if (layout === 'traditional') await makeTopDirectories(absolute);
-    return Sysroot.#open(absolute, true, options);
+    return Sysroot.#open(absolute, true, { signal });
   }
 
   /**
@@ -66,6 +73,20 @@ export class Sysroot extends SysrootHandle {
    */
   static async load(path: PathLike, options?: JobOptions): Promise<Sysroot> {
     return Sysroot.#open(checkPath(path, 'path'), false, options);
+  }
+
+  /**
+   * Loads the sysroot that `ostree admin` takes where it is told none: that of `OSTREE_SYSROOT`, else
+   * the running system.
+   *
+   * @throws as {@link load}.
+   * @see `ostree_sysroot_new_default`
+   */
+  static async loadDefault(options?: JobOptions): Promise<Sysroot> {
+    return Sysroot.load(
+      callNative('ostree', () => binding().defaultSysrootPath()),
+      options,
+    );
   }
 
   static async #open(path: string, initialize: boolean, options?: JobOptions): Promise<Sysroot> {
@@ -103,11 +124,12 @@ export class Sysroot extends SysrootHandle {
    * `ostree_sysroot_simple_write_deployment`
    */
   async deploy(options: DeployOptions & LockOptions): Promise<Deployment> {
-    checkOptions(options);
-    checkString(options?.stateroot, 'options.stateroot');
+    checkMembers(options, kDeployOptions);
+    checkString(options.stateroot, 'options.stateroot');
     checkString(options.rev, 'options.rev');
     const {
-      signal: _signal,
+      signal,
+      timeout: _timeout,
       mergeDeployment = 'auto',
       kernelArguments,
       kernelArgumentEdits,
@@ -118,7 +140,7 @@ export class Sysroot extends SysrootHandle {
       checkIterable(kernelArguments, 'options.kernelArguments');
     }
     if (kernelArgumentEdits !== undefined) {
-      checkOptions(kernelArgumentEdits, 'options.kernelArgumentEdits');
+      checkMembers(kernelArgumentEdits, kKernelArgumentEdits, 'options.kernelArgumentEdits');
     }
     const initrds = overlayInitrds && checkStrings(overlayInitrds, 'options.overlayInitrds');
     if (kernelArguments && kernelArgumentEdits) {
@@ -126,7 +148,7 @@ export class Sysroot extends SysrootHandle {
     }
     const merge =
       mergeDeployment === 'auto' ? undefined : mergeDeployment === 'none' ? '' : mergeDeployment;
-    return this.change(options, async () => {
+    return this.change(lockOptions(options), async () => {
       const edited =
         kernelArgumentEdits &&
         editKernelArguments(
@@ -143,7 +165,7 @@ export class Sysroot extends SysrootHandle {
             ...(list && { kernelArguments: [...list] }),
             ...(initrds && { overlayInitrds: initrds }),
           }),
-        options,
+        { signal },
       );
       this.current = toDeployments(deployments);
       return this.find(id);
@@ -167,20 +189,18 @@ export class Sysroot extends SysrootHandle {
    */
   async writeDeployments(
     ids: readonly string[],
-    options?: LockOptions & {
+    options: LockOptions & {
       /** Also remove what is on no boot list, as {@link cleanup} does. @default false */
       clean?: boolean;
-    },
+    } = {},
   ): Promise<readonly Deployment[]> {
     checkArray(ids, 'ids');
-    if (options?.clean) await this.refuseDeadlock();
-    return this.change(options, async () => {
+    checkMembers(options, { ...kLockOptions, clean: true } satisfies Members<typeof options>);
+    const { clean = false, signal } = options;
+    if (clean) await this.refuseDeadlock();
+    return this.change(lockOptions(options), async () => {
       this.current = toDeployments(
-        await runJob(
-          'ostree',
-          () => this.native.writeDeployments([...ids], options?.clean ?? false),
-          options,
-        ),
+        await runJob('ostree', () => this.native.writeDeployments([...ids], clean), { signal }),
       );
       return this.current;
     });
@@ -392,7 +412,9 @@ export class Sysroot extends SysrootHandle {
    */
   async kexecLoad(id: string, options?: LockOptions): Promise<void> {
     checkString(id, 'id');
-    await this.change(options, () => runJob('ostree', () => this.native.kexecLoad(id), options));
+    await this.change(options, () =>
+      runJob('ostree', () => this.native.kexecLoad(id), { signal: options?.signal }),
+    );
   }
 
   /**
@@ -414,14 +436,17 @@ export class Sysroot extends SysrootHandle {
    */
   async setSoftReboot(
     id: string | null,
-    options?: LockOptions & {
+    options: LockOptions & {
       /** Also where the kernel of the deployment is another one. @default false */
       allowKernelSkew?: boolean;
-    },
+    } = {},
   ): Promise<void> {
     if (id !== null) checkString(id, 'id');
-    const skew = options?.allowKernelSkew ?? false;
-    await this.apply(options, () => this.native.setSoftReboot(id, skew));
+    checkMembers(options, { ...kLockOptions, allowKernelSkew: true } satisfies Members<
+      typeof options
+    >);
+    const skew = options.allowKernelSkew ?? false;
+    await this.apply(lockOptions(options), () => this.native.setSoftReboot(id, skew));
   }
 
   /**
@@ -434,13 +459,15 @@ export class Sysroot extends SysrootHandle {
   async stageOverlayInitrd(path: PathLike, options?: LockOptions): Promise<string> {
     const file = checkPath(path, 'path');
     return this.change(options, () =>
-      runJob('ostree', () => this.native.stageOverlayInitrd(file), options),
+      runJob('ostree', () => this.native.stageOverlayInitrd(file), { signal: options?.signal }),
     );
   }
 
   /** Removes what an interrupted deploy left; no pruning. @see `ostree_sysroot_prepare_cleanup` */
   async prepareCleanup(options?: LockOptions): Promise<void> {
-    await this.change(options, () => runJob('ostree', () => this.native.prepareCleanup(), options));
+    await this.change(options, () =>
+      runJob('ostree', () => this.native.prepareCleanup(), { signal: options?.signal }),
+    );
   }
 
   /**
@@ -457,11 +484,13 @@ export class Sysroot extends SysrootHandle {
       dryRun?: boolean;
     } = {},
   ): Promise<{ objects: number; pruned: number; bytes: number }> {
-    checkOptions(options);
-    const { refsOnly = false, dryRun = false } = options;
+    checkMembers(options, { ...kLockOptions, refsOnly: true, dryRun: true } satisfies Members<
+      typeof options
+    >);
+    const { refsOnly = false, dryRun = false, signal } = options;
     await this.refuseDeadlock();
-    return this.change(options, () =>
-      runJob('ostree', () => this.native.pruneRepo({ refsOnly, dryRun }), options),
+    return this.change(lockOptions(options), () =>
+      runJob('ostree', () => this.native.pruneRepo({ refsOnly, dryRun }), { signal }),
     );
   }
 
@@ -490,15 +519,15 @@ export class Sysroot extends SysrootHandle {
   async upgrade(
     options: UpgradeOptions & LockOptions = {},
   ): Promise<{ changed: boolean; deployed: boolean }> {
-    checkOptions(options);
-    const { signal: _signal, timeout: _timeout, onProgress, ...rest } = options;
+    checkMembers(options, kUpgradeOptions);
+    const { signal, timeout: _timeout, onProgress, ...rest } = options;
     // Another branch has a time of its own.
     const native = { ...rest, allowOlder: rest.allowOlder ?? rest.refspec !== undefined };
-    return this.change(options, async () => {
+    return this.change(lockOptions(options), async () => {
       const { changed, deployed, deployments } = await runJob(
         'ostree',
         (progress) => this.native.upgrade(native, progress),
-        options,
+        { signal },
         onProgress,
       );
       this.current = toDeployments(deployments);

@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises';
 import type { NativeJob } from '../../types/binding.js';
 import type { NativeDeployment, NativeSysroot } from '../../types/ostree.js';
-import { checkFunction } from '../checks.js';
+import { checkFunction, checkString } from '../checks.js';
 import { OstreeError } from '../errors.js';
 import { type JobOptions, runJob } from '../job.js';
+import { BootConfig } from './boot_config.js';
 import { type Deployment, toDeployments } from './deployment.js';
 import {
   checkLockOptions,
@@ -52,9 +53,11 @@ export class SysrootHandle {
    * @see `ostree_sysroot_try_lock`
    */
   async lock(options: LockOptions = {}): Promise<SysrootLock> {
+    checkLockOptions(options);
+    const { signal } = options;
     this.current = toDeployments(
       await waitForLock(
-        async () => (await runJob('ostree', () => this.native.tryLock(), options)) ?? undefined,
+        async () => (await runJob('ostree', () => this.native.tryLock(), { signal })) ?? undefined,
         { name: 'sysroot', path: this.path },
         options,
       ),
@@ -90,7 +93,7 @@ export class SysrootHandle {
     start: () => NativeJob<NativeDeployment[]>,
   ): Promise<void> {
     await this.change(options, async () => {
-      this.current = toDeployments(await runJob('ostree', start, options));
+      this.current = toDeployments(await runJob('ostree', start, { signal: options?.signal }));
     });
   }
 
@@ -104,10 +107,8 @@ export class SysrootHandle {
   }
 
   /** With the lock, which is taken for the call if nobody here holds it. */
-  protected async change<T>(
-    options: LockOptions | undefined,
-    change: () => Promise<T>,
-  ): Promise<T> {
+  protected async change<T>(options: LockOptions = {}, change: () => Promise<T>): Promise<T> {
+    checkLockOptions(options);
     if (this.#locked) return change();
     const lock = await this.lock(options);
     try {
@@ -145,6 +146,33 @@ export class SysrootHandle {
   /** The deployment that waits for the shutdown, if there is one. */
   get staged(): Deployment | undefined {
     return this.current.find((deployment) => deployment.staged);
+  }
+
+  /**
+   * Which of the two sets of boot loader entries is in use, and which of the two sets of links to
+   * deployments in it: `/boot/loader.N` and `/ostree/boot.N.M`.
+   *
+   * @see `ostree_sysroot_get_bootversion`, `ostree_sysroot_get_subbootversion`
+   * @example
+   * const { boot, subboot } = await sysroot.bootVersions();
+   * await readdir(`${sysroot.path}/ostree/boot.${boot}.${subboot}`);
+   */
+  async bootVersions(options?: JobOptions): Promise<{ boot: number; subboot: number }> {
+    return runJob('ostree', () => this.native.bootVersions(), options);
+  }
+
+  /**
+   * A copy of the boot loader entry of a deployment, as it was last read.
+   *
+   * @throws `ENOENT`; `ERR_INVALID_STATE` for a deployment without one.
+   * @see `ostree_deployment_get_bootconfig`
+   * @example
+   * const entry = await sysroot.bootEntry(deployment.id);
+   * console.log(entry.get('linux'), entry.overlayInitrds);
+   */
+  async bootEntry(id: string, options?: JobOptions): Promise<BootConfig> {
+    checkString(id, 'id');
+    return BootConfig.wrap(await runJob('ostree', () => this.native.bootEntry(id), options));
   }
 
   /** Drops the handle and its lock, after the calls under way; later calls throw `ERR_CLOSED`. */

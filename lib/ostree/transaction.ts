@@ -5,25 +5,31 @@ import {
   checkBytes,
   checkChecksum,
   checkDate,
+  checkMembers,
   checkOneOf,
   checkOptions,
   checkPath,
   checkString,
   checkStrings,
+  type Members,
   type PathLike,
 } from '../checks.js';
 import { OstreeError } from '../errors.js';
-import { type JobOptions, runJob } from '../job.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 import type { Variant } from '../variant.js';
 import { type ArchiveSource, isIterable, withArchive, withPipe } from './archive_source.js';
+import { checkCollectionRef } from './collections.js';
 import {
   type ImportOptions,
   type ImportResult,
+  kImportOptions,
+  kWriteDirectoryOptions,
   nativeImportOptions,
   runImport,
   type WriteDirectoryOptions,
 } from './import.js';
 import { MutableTree } from './mutable_tree.js';
+import type { CollectionRef } from './pull.js';
 
 /** A written directory: its dirtree and its dirmeta object. */
 export interface TreeChecksums {
@@ -59,6 +65,11 @@ export interface WriteCommitOptions extends JobOptions {
    * (`ostree_commit_metadata_for_bootable`).
    */
   bootable?: boolean;
+  /**
+   * Put the digest of the tree as a composefs image into the metadata; `ERR_OSTREE_NOT_SUPPORTED`
+   * before libostree 2023.4 or without composefs (`ostree_repo_commit_add_composefs_metadata`).
+   */
+  composefs?: boolean;
   /** Keys of the parent's metadata to take over; those in `metadata` win. */
   keepMetadata?: readonly string[];
 }
@@ -97,6 +108,43 @@ export interface ObjectOptions extends JobOptions {
   mode?: number;
   xattrs?: readonly { name: string; value: Uint8Array }[];
 }
+
+const kWriteCommitOptions: Members<WriteCommitOptions> = {
+  ...kJobOptions,
+  tree: true,
+  parent: true,
+  subject: true,
+  body: true,
+  metadata: true,
+  timestamp: true,
+  bootable: true,
+  composefs: true,
+  keepMetadata: true,
+};
+
+/** @internal */
+export const kWriteArchiveOptions: Members<WriteArchiveOptions> = {
+  ...kImportOptions,
+  createParents: true,
+  skipDevices: true,
+  usrEtc: true,
+  moves: true,
+  rewrite: true,
+};
+
+/** @internal */
+export const kWriteCommitTreeOptions: Members<WriteCommitTreeOptions> = {
+  ...kImportOptions,
+  subpath: true,
+};
+
+const kObjectOptions: Members<ObjectOptions> = {
+  ...kJobOptions,
+  uid: true,
+  gid: true,
+  mode: true,
+  xattrs: true,
+};
 
 /** See {@link Transaction.fileWriter}. */
 export interface FileWriter {
@@ -144,6 +192,30 @@ export class Transaction {
   }
 
   /**
+   * Sets a ref of a collection when the transaction commits; `null` deletes it.
+   *
+   * @throws `ENOENT` where the commit is not in the repository.
+   * @see `ostree_repo_transaction_set_collection_ref`
+   * @example
+   * const checksum = await repo.resolveRev('os/stable');
+   * await transaction.setCollectionRef({ collectionId: 'org.example.Os', ref: 'os/new' }, checksum);
+   */
+  async setCollectionRef(
+    ref: CollectionRef,
+    checksum: string | null,
+    options?: JobOptions,
+  ): Promise<void> {
+    const { collectionId, ref: name } = checkCollectionRef(ref, 'ref');
+    if (checksum !== null) checkChecksum(checksum, 'checksum');
+    const repo = this.#use();
+    await runJob(
+      'ostree',
+      () => repo.transactionSetCollectionRef(collectionId, name, checksum),
+      options,
+    );
+  }
+
+  /**
    * Writes the directories of a tree that are new.
    *
    * @throws `ERR_CLOSED` for a tree that is closed.
@@ -163,11 +235,22 @@ export class Transaction {
    * @see `ostree_repo_write_commit_with_time`
    */
   async writeCommit(options: WriteCommitOptions): Promise<string> {
-    checkOptions(options);
+    checkMembers(options, kWriteCommitOptions);
     checkChecksum(options.tree?.contents, 'options.tree.contents');
     checkChecksum(options.tree.metadata, 'options.tree.metadata');
     if (options.parent !== undefined) checkChecksum(options.parent, 'options.parent');
-    const { tree, parent, subject, body, metadata, timestamp, bootable, keepMetadata } = options;
+    const {
+      tree,
+      parent,
+      subject,
+      body,
+      metadata,
+      timestamp,
+      bootable,
+      composefs,
+      keepMetadata,
+      signal,
+    } = options;
     if (timestamp !== undefined) checkDate(timestamp, 'options.timestamp');
     const kept = keepMetadata && checkStrings(keepMetadata, 'options.keepMetadata');
     const repo = this.#use();
@@ -183,9 +266,10 @@ export class Transaction {
           commitMetadata: metadata,
           timestamp: timestamp && Math.floor(timestamp.getTime() / 1000),
           bootable,
+          composefs,
           keepMetadata: kept,
         }),
-      options,
+      { signal },
     );
   }
 
@@ -213,7 +297,7 @@ export class Transaction {
     options: WriteDirectoryOptions = {},
   ): Promise<ImportResult> {
     const absolute = checkPath(path, 'path');
-    const native = nativeImportOptions(options);
+    const native = nativeImportOptions(options, kWriteDirectoryOptions);
     const repo = this.#use();
     return runImport(
       (listener) => repo.writeDirectory(absolute, MutableTree.native(tree), native, listener),
@@ -237,16 +321,16 @@ export class Transaction {
     tree: MutableTree,
     options: WriteArchiveOptions = {},
   ): Promise<ImportResult> {
-    checkOptions(options);
+    checkMembers(options, kWriteArchiveOptions);
     const { createParents, skipDevices, usrEtc, moves, rewrite } = options;
     if (moves !== undefined) checkOptions(moves, 'options.moves');
     if (rewrite !== undefined) {
-      checkOptions(rewrite, 'options.rewrite');
+      checkMembers(rewrite, { pattern: true, replacement: true }, 'options.rewrite');
       checkString(rewrite.pattern, 'options.rewrite.pattern');
       checkString(rewrite.replacement, 'options.rewrite.replacement');
     }
     const native = {
-      ...nativeImportOptions(options),
+      ...nativeImportOptions(options, kWriteArchiveOptions),
       createParents,
       skipDevices,
       usrEtc,
@@ -277,11 +361,11 @@ export class Transaction {
     tree: MutableTree,
     options: WriteCommitTreeOptions = {},
   ): Promise<ImportResult> {
-    checkOptions(options);
+    checkMembers(options, kWriteCommitTreeOptions);
     checkString(rev, 'rev');
     const { subpath = '/' } = options;
     checkString(subpath, 'options.subpath');
-    const native = nativeImportOptions(options);
+    const native = nativeImportOptions(options, kWriteCommitTreeOptions);
     const repo = this.#use();
     return runImport(
       (listener) => repo.writeCommitTree(rev, subpath, MutableTree.native(tree), native, listener),
@@ -306,14 +390,15 @@ export class Transaction {
     options: ObjectOptions = {},
   ): Promise<string> {
     const repo = this.#use();
-    const attributes = nativeAttributes(options);
+    const attributes = nativeAttributes(options, kObjectOptions);
+    const { signal } = options;
     if (!isIterable(content)) {
       const bytes = typeof content === 'string' ? Buffer.from(content) : content;
       checkBytes(bytes, 'content');
-      return runJob('ostree', () => repo.writeFile(bytes, attributes), options);
+      return runJob('ostree', () => repo.writeFile(bytes, attributes), { signal });
     }
-    return withPipe(content, options.signal, (fd, signal) =>
-      runJob('ostree', () => repo.writeFile(fd, attributes), { signal }),
+    return withPipe(content, signal, (fd, stop) =>
+      runJob('ostree', () => repo.writeFile(fd, attributes), { signal: stop }),
     );
   }
 
@@ -346,8 +431,10 @@ export class Transaction {
   async writeSymlink(target: string, options: Omit<ObjectOptions, 'mode'> = {}): Promise<string> {
     checkString(target, 'target');
     const repo = this.#use();
-    const attributes = nativeAttributes(options);
-    return runJob('ostree', () => repo.writeSymlink(target, attributes), options);
+    const { mode: _mode, ...members } = kObjectOptions;
+    const attributes = nativeAttributes(options, members);
+    const { signal } = options;
+    return runJob('ostree', () => repo.writeSymlink(target, attributes), { signal });
   }
 
   /**
@@ -365,16 +452,19 @@ export class Transaction {
   ): Promise<string> {
     checkOneOf(type, ['commit', 'dirtree', 'dirmeta'], 'type');
     checkBytes(bytes, 'bytes');
-    checkOptions(options);
-    const { checksum } = options;
+    checkMembers(options, { ...kJobOptions, checksum: true } satisfies Members<typeof options>);
+    const { checksum, signal } = options;
     if (checksum !== undefined) checkChecksum(checksum, 'options.checksum');
     const repo = this.#use();
-    return runJob('ostree', () => repo.writeMetadata(type, bytes, checksum), options);
+    return runJob('ostree', () => repo.writeMetadata(type, bytes, checksum), { signal });
   }
 }
 
-function nativeAttributes(options: ObjectOptions): NativeObjectAttributes {
-  checkOptions(options);
+function nativeAttributes(
+  options: ObjectOptions,
+  members: Readonly<Record<string, true>>,
+): NativeObjectAttributes {
+  checkMembers(options, members);
   const { uid, gid, mode, xattrs } = options;
   if (xattrs !== undefined) checkArray(xattrs, 'options.xattrs');
   return { uid, gid, mode, xattrs: xattrs && [...xattrs] };

@@ -1,7 +1,7 @@
 import type { NativeJob } from '../../types/binding.js';
 import type { NativeEntryBatch, NativeRepoTree } from '../../types/tree.js';
-import { checkOptions, checkString } from '../checks.js';
-import { type JobOptions, runJob } from '../job.js';
+import { checkString, type Members } from '../checks.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 import { readCursor } from './cursor.js';
 
 /** An extended attribute. */
@@ -41,6 +41,12 @@ export interface ListOptions extends EntryOptions {
   recursive?: boolean;
 }
 
+/** @internal */
+export const kEntryOptions: Members<EntryOptions> = { ...kJobOptions, xattrs: true };
+
+/** @internal */
+export const kListOptions: Members<ListOptions> = { ...kEntryOptions, recursive: true };
+
 export interface WalkOptions extends EntryOptions {
   /** Where to begin: a directory, or a file, which is then the only entry. @default '/' */
   path?: string;
@@ -49,6 +55,14 @@ export interface WalkOptions extends EntryOptions {
   /** Give the checksums of objects; without them is a little faster. @default true */
   checksums?: boolean;
 }
+
+/** @internal */
+export const kWalkOptions: Members<WalkOptions> = {
+  ...kEntryOptions,
+  path: true,
+  self: true,
+  checksums: true,
+};
 
 const kTypes = ['file', 'directory', 'symlink'] as const;
 const kColumns = 6;
@@ -69,13 +83,12 @@ export async function collectEntries(
   return entries;
 }
 
-/** @internal */
+/** @internal Options are checked by those who call it. */
 export function walkTree(
   native: NativeRepoTree,
   rev: string,
   options: WalkOptions & { recursive?: boolean },
 ): AsyncGenerator<TreeEntry, void, undefined> {
-  checkOptions(options);
   const { path = '/', signal, ...walk } = options;
   checkString(rev, 'rev');
   checkString(path, 'path');

@@ -1,3 +1,5 @@
+import type { Members } from '../checks.js';
+import { kLockOptions, type LockOptions } from './lock.js';
 import type { PullProgress } from './pull.js';
 
 /** What {@link Sysroot.upgrade} does. */
@@ -8,6 +10,8 @@ export interface UpgradeOptions {
   refspec?: string;
   /** Pull only this directory of the tree. */
   directory?: string;
+  /** Deploy this commit rather than the newest: `ostree admin upgrade --override-commit`. */
+  overrideCommit?: string;
   /** Weakens: accept a commit older than the deployed one. @default whether there is a `refspec` */
   allowOlder?: boolean;
   /** false: deploy what is in the repository already. @default true */
@@ -19,3 +23,17 @@ export interface UpgradeOptions {
   /** Called with the newest state of the pull now and then. */
   onProgress?: (progress: PullProgress) => void;
 }
+
+/** @internal */
+export const kUpgradeOptions: Members<UpgradeOptions & LockOptions> = {
+  ...kLockOptions,
+  stateroot: true,
+  refspec: true,
+  directory: true,
+  overrideCommit: true,
+  allowOlder: true,
+  pull: true,
+  deploy: true,
+  stage: true,
+  onProgress: true,
+};

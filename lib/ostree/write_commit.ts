@@ -4,24 +4,28 @@ import {
   checkArray,
   checkOptions as checkBare,
   checkChecksum,
+  checkMembers,
   checkString,
   checkStrings,
+  type Members,
   type PathLike,
 } from '../checks.js';
 import { invalidArgValue } from '../errors.js';
-import type { JobOptions } from '../job.js';
+import { type JobOptions, kJobOptions } from '../job.js';
 import { type Variant, variant } from '../variant.js';
 import type { ArchiveSource } from './archive_source.js';
-import type { ImportResult, WriteDirectoryOptions } from './import.js';
+import { type ImportResult, kWriteDirectoryOptions, type WriteDirectoryOptions } from './import.js';
 import { MutableTree } from './mutable_tree.js';
 import type { Repo } from './repo.js';
 import type { GpgSigner, Signer } from './signatures.js';
-import type {
-  Transaction,
-  TransactionStats,
-  TreeChecksums,
-  WriteArchiveOptions,
-  WriteCommitTreeOptions,
+import {
+  kWriteArchiveOptions,
+  kWriteCommitTreeOptions,
+  type Transaction,
+  type TransactionStats,
+  type TreeChecksums,
+  type WriteArchiveOptions,
+  type WriteCommitTreeOptions,
 } from './transaction.js';
 
 /** One of the trees that a commit is made of; each has the rules of its own import. */
@@ -51,6 +55,8 @@ export interface CommitTreesOptions extends JobOptions {
   detachedMetadata?: Readonly<Record<string, string | Variant>>;
   /** Say that the tree can be booted, and with which kernel. */
   bootable?: boolean;
+  /** Say which digest the tree has as a composefs image; see {@link WriteCommitOptions}. */
+  composefs?: boolean;
   /**
    * Bind the commit to its ref and to the collection of the repository, so that no server can hand
    * it out as another ref. @default true
@@ -78,6 +84,34 @@ export interface CommitResult {
   stats: TransactionStats;
 }
 
+const kCommitOptions: Members<CommitTreesOptions> = {
+  ...kJobOptions,
+  ref: true,
+  trees: true,
+  base: true,
+  parent: true,
+  subject: true,
+  body: true,
+  timestamp: true,
+  metadata: true,
+  keepMetadata: true,
+  detachedMetadata: true,
+  bootable: true,
+  composefs: true,
+  bindings: true,
+  bindRefs: true,
+  skipIfUnchanged: true,
+  signGpg: true,
+  sign: true,
+};
+
+/** What each kind of layer takes. */
+const kLayers = {
+  directory: kWriteDirectoryOptions,
+  archive: kWriteArchiveOptions,
+  commit: kWriteCommitTreeOptions,
+};
+
 /** @internal */
 export async function writeCommit(repo: Repo, options: CommitTreesOptions): Promise<CommitResult> {
   checkOptions(options);
@@ -90,7 +124,7 @@ export async function writeCommit(repo: Repo, options: CommitTreesOptions): Prom
 }
 
 function checkOptions(options: CommitTreesOptions): void {
-  checkBare(options);
+  checkMembers(options, kCommitOptions);
   const { ref, parent, bindings, bindRefs = [] } = options;
   checkArray(options.trees, 'options.trees');
   if (ref !== undefined) checkString(ref, 'options.ref');
@@ -104,12 +138,15 @@ function checkOptions(options: CommitTreesOptions): void {
   }
   // A copy: forEach steps over holes.
   Array.from(options.trees).forEach((layer, index) => {
-    const kinds = ['directory', 'archive', 'commit'].filter((kind) => kind in Object(layer));
-    if (kinds.length === 1) return;
-    throw invalidArgValue(
-      `options.trees[${index}]`,
-      "must have one of 'directory', 'archive' and 'commit'",
+    const name = `options.trees[${index}]`;
+    const kinds = (['directory', 'archive', 'commit'] as const).filter(
+      (kind) => kind in Object(layer),
     );
+    const [kind] = kinds;
+    if (kind === undefined || kinds.length > 1) {
+      throw invalidArgValue(name, "must have one of 'directory', 'archive' and 'commit'");
+    }
+    checkMembers(layer, { ...kLayers[kind], [kind]: true }, name);
   });
 }
 
@@ -135,7 +172,7 @@ async function commitInside(
       return { checksum: parent, changed: false, ...result };
     }
   }
-  const { subject, body, timestamp, bootable, keepMetadata } = options;
+  const { subject, body, timestamp, bootable, composefs, keepMetadata } = options;
   const checksum = await transaction.writeCommit({
     tree: root,
     parent,
@@ -143,6 +180,7 @@ async function commitInside(
     body,
     timestamp,
     bootable,
+    composefs,
     keepMetadata,
     metadata,
     signal,
@@ -165,10 +203,16 @@ function importLayer(
   layer: CommitLayer,
   signal: AbortSignal | undefined,
 ): Promise<ImportResult> {
-  const options = { ...layer, signal };
-  if ('directory' in layer) return transaction.writeDirectory(layer.directory, tree, options);
-  if ('archive' in layer) return transaction.writeArchive(layer.archive, tree, options);
-  return transaction.writeCommitTree(layer.commit, tree, options);
+  if ('directory' in layer) {
+    const { directory, ...options } = layer;
+    return transaction.writeDirectory(directory, tree, { ...options, signal });
+  }
+  if ('archive' in layer) {
+    const { archive, ...options } = layer;
+    return transaction.writeArchive(archive, tree, { ...options, signal });
+  }
+  const { commit, ...options } = layer;
+  return transaction.writeCommitTree(commit, tree, { ...options, signal });
 }
 
 const kRefBinding = 'ostree.ref-binding';

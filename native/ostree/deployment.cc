@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/values.h"
+#include "ostree/features.h"
 #include "ostree/sound.h"
 
 namespace apt_ostree {
@@ -22,6 +24,21 @@ std::vector<std::string> KernelArguments(OstreeDeployment* deployment) {
   std::vector<std::string> result = BootArguments(deployment);
   // libostree's own, written anew with each boot list.
   result.erase(std::remove_if(result.begin(), result.end(), IsOstreeArgument), result.end());
+  return result;
+}
+
+// What a function says that is newer than 2022.7.
+std::optional<bool> Tell(const char* function, OstreeDeployment* deployment) {
+  const auto call = FindOstree<gboolean (*)(OstreeDeployment*)>(function);
+  if (call == nullptr) return std::nullopt;
+  return call(deployment) != FALSE;
+}
+
+std::vector<std::string> OverlayInitrds(OstreeDeployment* deployment) {
+  std::vector<std::string> result;
+  OstreeBootconfigParser* boot = ostree_deployment_get_bootconfig(deployment);
+  char** initrd = boot != nullptr ? ostree_bootconfig_parser_get_overlay_initrds(boot) : nullptr;
+  for (; initrd != nullptr && *initrd != nullptr; ++initrd) result.emplace_back(*initrd);
   return result;
 }
 
@@ -80,6 +97,9 @@ std::vector<DeploymentData> ReadDeployments(OstreeSysroot* sysroot) {
     data.pinned = ostree_deployment_is_pinned(deployment) != FALSE;
     data.staged = ostree_deployment_is_staged(deployment) != FALSE;
     data.booted = booted != nullptr && ostree_deployment_equal(deployment, booted);
+    data.finalization_locked = Tell("ostree_deployment_is_finalization_locked", deployment);
+    data.soft_reboot_target = Tell("ostree_deployment_is_soft_reboot_target", deployment);
+    data.overlay_initrds = OverlayInitrds(deployment);
     data.unlocked =
         ostree_deployment_unlocked_state_to_string(ostree_deployment_get_unlocked(deployment));
     GStringPtr relative(ostree_sysroot_get_deployment_dirpath(sysroot, deployment));
@@ -111,6 +131,9 @@ Napi::Value DeploymentsToJs(Napi::Env env, const std::vector<DeploymentData>& de
     object.Set("pinned", data.pinned);
     object.Set("staged", data.staged);
     object.Set("booted", data.booted);
+    if (data.finalization_locked) object.Set("finalizationLocked", *data.finalization_locked);
+    if (data.soft_reboot_target) object.Set("softRebootTarget", *data.soft_reboot_target);
+    object.Set("overlayInitrds", StringsToJs(env, data.overlay_initrds));
     object.Set("unlocked", data.unlocked);
     object.Set("path", data.path);
     if (!data.version.empty()) object.Set("version", data.version);

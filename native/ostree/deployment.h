@@ -4,6 +4,7 @@
 #include <napi.h>
 #include <ostree.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ struct DeploymentData {
   bool pinned = false;
   bool staged = false;
   bool booted = false;
+  // Absent where this libostree cannot tell.
+  std::optional<bool> finalization_locked;
+  std::optional<bool> soft_reboot_target;
+  std::vector<std::string> overlay_initrds;
   std::string unlocked;
   std::string path;
   std::string version;

@@ -44,7 +44,8 @@ Napi::Value ChecksumFile(const Napi::CallbackInfo& info) {
       info.Env(), AddonData::Of(info.Env()).waiting(), nullptr, info.Env().Undefined(),
       [path = std::move(path), flags](JobContext& job) {
         struct stat stat = StatOf(path, "Reading");
-        RequireFileOrLink(stat, path);
+        // Of a directory, the checksum of its dirmeta object.
+        if (!S_ISDIR(stat.st_mode)) RequireFileOrLink(stat, path);
         GStringPtr checksum;
         GError* error = nullptr;
         if (!ostree_checksum_file_at(AT_FDCWD, path.c_str(), &stat, OSTREE_OBJECT_TYPE_FILE,

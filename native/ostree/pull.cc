@@ -4,6 +4,7 @@
 #include "core/arguments.h"
 #include "core/error.h"
 #include "core/values.h"
+#include "ostree/gpg.h"
 #include "ostree/local_import.h"
 #include "ostree/names.h"
 #include "ostree/network.h"
@@ -46,6 +47,34 @@ std::vector<std::string> OwnRefs(OstreeRepo* source, const std::string& path,
   return refs;
 }
 
+// Tells the job's listener of each commit whose GPG signatures a pull looked at.
+class Verifications {
+ public:
+  Verifications(OstreeRepo* repo, JobContext& job)
+      : repo_(repo),
+        job_(job),
+        handler_(g_signal_connect(repo, "gpg-verify-result", G_CALLBACK(OnResult), this)) {}
+  ~Verifications() { g_signal_handler_disconnect(repo_, handler_); }
+  Verifications(const Verifications&) = delete;
+  Verifications& operator=(const Verifications&) = delete;
+
+ private:
+  static void OnResult(OstreeRepo*, const char* checksum, OstreeGpgVerifyResult* result,
+                       Verifications* self) {
+    self->job_.Emit([commit = std::string(checksum),
+                     signatures = ReadGpgResult(result)](Napi::Env env) -> Napi::Value {
+      Napi::Object event = Napi::Object::New(env);
+      event.Set("commit", commit);
+      event.Set("signatures", GpgSignaturesToJs(env, signatures));
+      return event;
+    });
+  }
+
+  OstreeRepo* repo_;
+  JobContext& job_;
+  const gulong handler_;
+};
+
 // `detail` and `value` word the error. Gives the last state of the progress. In a transaction,
 // which is the caller's then, libostree is told to use that.
 ProgressSnapshot RunPull(OstreeRepo* repo, const std::string& remote, const PullOptions& options,
@@ -54,6 +83,7 @@ ProgressSnapshot RunPull(OstreeRepo* repo, const std::string& remote, const Pull
   ScopedContext context;
   const CancelGuard guard(job.cancellable());
   Progress progress(job);
+  const Verifications verifications(repo, job);
   GError* error = nullptr;
   const bool pulled =
       ostree_repo_pull_with_options(repo, remote.c_str(), dict.get(), progress.get(),

@@ -9,6 +9,7 @@
 
 #include "core/arguments.h"
 #include "core/error.h"
+#include "ostree/names.h"
 
 namespace apt_ostree {
 
@@ -71,6 +72,11 @@ void Repo::Init(Napi::Env env, Napi::Object exports) {
              StaticMethod<&Repo::CreateRepo>("create"),
              InstanceMethod<&Repo::Close>("close"),
              InstanceMethod<&Repo::Mode>("mode"),
+             InstanceMethod<&Repo::Facts>("facts"),
+             InstanceMethod<&Repo::Equals>("equals"),
+             InstanceMethod<&Repo::GetFsync>("getFsync"),
+             InstanceMethod<&Repo::SetFsync>("setFsync"),
+             InstanceMethod<&Repo::SetCacheDirectory>("setCacheDirectory"),
              InstanceMethod<&Repo::ResolveRev>("resolveRev"),
              InstanceMethod<&Repo::ListRefs>("listRefs"),
              InstanceMethod<&Repo::SetRef>("setRef"),
@@ -80,6 +86,7 @@ void Repo::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&Repo::CommitTransaction>("commitTransaction"),
              InstanceMethod<&Repo::AbortTransaction>("abortTransaction"),
              InstanceMethod<&Repo::TransactionSetRef>("transactionSetRef"),
+             InstanceMethod<&Repo::TransactionSetCollectionRef>("transactionSetCollectionRef"),
              InstanceMethod<&Repo::WriteTree>("writeTree"),
              InstanceMethod<&Repo::WriteCommit>("writeCommit"),
              InstanceMethod<&Repo::WriteDirectory>("writeDirectory"),
@@ -125,6 +132,7 @@ void Repo::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&Repo::SignCommit>("signCommit"),
              InstanceMethod<&Repo::SignVerifyCommit>("signVerifyCommit"),
              InstanceMethod<&Repo::SignDeleteSignatures>("signDeleteSignatures"),
+             InstanceMethod<&Repo::VerifyLocalSummary>("verifyLocalSummary"),
              InstanceMethod<&Repo::SummaryRegenerate>("summaryRegenerate"),
              InstanceMethod<&Repo::RegenerateMetadata>("regenerateMetadata"),
              InstanceMethod<&Repo::RemoteFetchSummary>("remoteFetchSummary"),
@@ -206,24 +214,33 @@ Napi::Value Repo::CreateRepo(const Napi::CallbackInfo& info) {
     g_clear_error(&mode_error);
     throw InvalidArgumentValue(info.Env(), "mode", "is not a repository mode");
   }
-  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
-                    [path = std::move(path), mode](JobContext& job) {
-                      GError* error = nullptr;
-                      auto repo = GObjectPtr<OstreeRepo>::Take(ostree_repo_create_at(
-                          AT_FDCWD, path.c_str(), mode, nullptr, job.cancellable(), &error));
-                      if (!repo) {
-                        throw FromGError(error, "Creating the repository").Detail("path", path);
-                      }
-                      repo = OpenRepository(path, job.cancellable());
-                      const OstreeRepoMode found = ostree_repo_get_mode(repo.get());
-                      // libostree leaves an existing repository as it is, whatever its mode.
-                      if (found != mode) {
-                        throw NativeError("EEXIST", std::string("The repository exists in mode ") +
-                                                        ModeName(found))
-                            .Detail("path", path);
-                      }
-                      return Wrapped(std::move(repo), path);
-                    });
+  std::optional<std::string> collection;
+  if (!info[2].IsUndefined()) collection = CheckedCollectionId(info[2], "collectionId");
+  return Job::Start(
+      info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
+      [path = std::move(path), mode, collection = std::move(collection)](JobContext& job) {
+        GError* error = nullptr;
+        GVariantDict dict;
+        g_variant_dict_init(&dict, nullptr);
+        if (collection) {
+          g_variant_dict_insert(&dict, "collection-id", "s", collection->c_str());
+        }
+        const VariantPtr options = VariantPtr::Sink(g_variant_dict_end(&dict));
+        auto repo = GObjectPtr<OstreeRepo>::Take(ostree_repo_create_at(
+            AT_FDCWD, path.c_str(), mode, options.get(), job.cancellable(), &error));
+        if (!repo) {
+          throw FromGError(error, "Creating the repository").Detail("path", path);
+        }
+        repo = OpenRepository(path, job.cancellable());
+        const OstreeRepoMode found = ostree_repo_get_mode(repo.get());
+        // libostree leaves an existing repository as it is, whatever its mode.
+        if (found != mode) {
+          throw NativeError("EEXIST",
+                            std::string("The repository exists in mode ") + ModeName(found))
+              .Detail("path", path);
+        }
+        return Wrapped(std::move(repo), path);
+      });
 }
 
 Napi::Value Repo::Close(const Napi::CallbackInfo& info) {

@@ -42,6 +42,11 @@ class Repo : public Wrap<Repo, RepoState> {
   static Napi::Value CreateRepo(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
   Napi::Value Mode(const Napi::CallbackInfo& info);
+  Napi::Value Facts(const Napi::CallbackInfo& info);
+  Napi::Value Equals(const Napi::CallbackInfo& info);
+  Napi::Value GetFsync(const Napi::CallbackInfo& info);
+  Napi::Value SetFsync(const Napi::CallbackInfo& info);
+  Napi::Value SetCacheDirectory(const Napi::CallbackInfo& info);
 
   Napi::Value ResolveRev(const Napi::CallbackInfo& info);
   Napi::Value ListRefs(const Napi::CallbackInfo& info);
@@ -53,6 +58,7 @@ class Repo : public Wrap<Repo, RepoState> {
   Napi::Value CommitTransaction(const Napi::CallbackInfo& info);
   Napi::Value AbortTransaction(const Napi::CallbackInfo& info);
   Napi::Value TransactionSetRef(const Napi::CallbackInfo& info);
+  Napi::Value TransactionSetCollectionRef(const Napi::CallbackInfo& info);
   Napi::Value WriteTree(const Napi::CallbackInfo& info);
   Napi::Value WriteCommit(const Napi::CallbackInfo& info);
   Napi::Value WriteDirectory(const Napi::CallbackInfo& info);
@@ -101,6 +107,7 @@ class Repo : public Wrap<Repo, RepoState> {
   Napi::Value SignCommit(const Napi::CallbackInfo& info);
   Napi::Value SignVerifyCommit(const Napi::CallbackInfo& info);
   Napi::Value SignDeleteSignatures(const Napi::CallbackInfo& info);
+  Napi::Value VerifyLocalSummary(const Napi::CallbackInfo& info);
   Napi::Value SummaryRegenerate(const Napi::CallbackInfo& info);
   Napi::Value RegenerateMetadata(const Napi::CallbackInfo& info);
   Napi::Value RemoteFetchSummary(const Napi::CallbackInfo& info);

@@ -117,7 +117,103 @@ SignPtr MakeVerifier(const SignOptions& options) {
   return engine;
 }
 
+namespace {
+
+// One signature for each secret key.
+Napi::Value SignData(const Napi::CallbackInfo& info) {
+  SharedBytes data = CheckedBytes(info[0], "data");
+  SignOptions signer = CheckedSigner(info.Env(), info[1], "signer");
+  return Job::Start(
+      info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
+      [data = std::move(data), signer = std::move(signer)](JobContext& job) -> ToJs {
+        std::vector<SharedBytes> signatures;
+        for (const std::string& key : signer.secret_keys) {
+          SignOptions one;
+          one.engine = signer.engine;
+          one.secret_keys = {key};
+          const SignPtr engine = MakeSigner(one);
+          GBytes* signature = nullptr;
+          GError* error = nullptr;
+          if (!ostree_sign_data(engine.get(), data.get(), &signature, job.cancellable(), &error)) {
+            throw FromGError(error, "Signing data");
+          }
+          signatures.push_back(TakeBytes(signature));
+        }
+        return [signatures = std::move(signatures)](Napi::Env env) -> Napi::Value {
+          Napi::Array list = Napi::Array::New(env, signatures.size());
+          for (size_t i = 0; i < signatures.size(); ++i) {
+            list.Set(static_cast<uint32_t>(i), BytesToJs(env, signatures[i].get()));
+          }
+          return list;
+        };
+      });
+}
+
+// The signatures: a list of bytes each, or the bytes of a summary.sig with those of all engines.
+struct GivenSignatures {
+  std::vector<SharedBytes> list;
+  SharedBytes summary;
+
+  // Of type `aay`; libostree takes anything else for a broken signature.
+  VariantPtr For(OstreeSign* engine) const {
+    std::vector<GVariant*> children;
+    if (!summary) {
+      for (const SharedBytes& bytes : list) {
+        children.push_back(g_variant_new_from_bytes(G_VARIANT_TYPE_BYTESTRING, bytes.get(), TRUE));
+      }
+      return VariantPtr::Sink(
+          g_variant_new_array(G_VARIANT_TYPE_BYTESTRING, children.data(), children.size()));
+    }
+    const VariantPtr all =
+        VariantPtr::Sink(g_variant_new_from_bytes(G_VARIANT_TYPE_VARDICT, summary.get(), FALSE));
+    if (!g_variant_is_normal_form(all.get())) {
+      throw NativeError("ERR_OSTREE_FAILED", "These are no signatures of a summary");
+    }
+    VariantPtr found = VariantPtr::Take(
+        g_variant_lookup_value(all.get(), ostree_sign_metadata_key(engine), G_VARIANT_TYPE("aay")));
+    if (found) return found;
+    return VariantPtr::Sink(g_variant_new_array(G_VARIANT_TYPE_BYTESTRING, nullptr, 0));
+  }
+};
+
+Napi::Value VerifyData(const Napi::CallbackInfo& info) {
+  SharedBytes data = CheckedBytes(info[0], "data");
+  GivenSignatures signatures;
+  if (info[1].IsArray()) {
+    Napi::Array list = info[1].As<Napi::Array>();
+    for (uint32_t i = 0; i < list.Length(); ++i) {
+      signatures.list.push_back(CheckedBytes(list.Get(i), "signatures"));
+    }
+  } else {
+    signatures.summary = CheckedBytes(info[1], "signatures");
+  }
+  SignOptions verifier = CheckedVerifier(info.Env(), info[2], "verifier");
+  return Job::Start(
+      info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
+      [data = std::move(data), signatures = std::move(signatures),
+       verifier = std::move(verifier)](JobContext&) -> ToJs {
+        const SignPtr engine = MakeVerifier(verifier);
+        const VariantPtr list = signatures.For(engine.get());
+        if (g_variant_n_children(list.get()) == 0) {
+          throw NativeError("ERR_OSTREE_FAILED",
+                            "There is no signature of the engine " + verifier.engine);
+        }
+        GStringPtr message;
+        GError* error = nullptr;
+        if (!ostree_sign_data_verify(engine.get(), data.get(), list.get(), Out(message), &error)) {
+          throw FromGError(error, "Verifying data");
+        }
+        return [text = std::string(message ? message.get() : "")](Napi::Env env) {
+          return TextToJs(env, text);
+        };
+      });
+}
+
+}  // namespace
+
 void InitSignEngines(Napi::Env env, Napi::Object exports) {
+  exports.Set("signData", Napi::Function::New(env, SignData));
+  exports.Set("signVerifyData", Napi::Function::New(env, VerifyData));
   exports.Set("signEngines", Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
                 return StringsToJs(info.Env(), SignEngines());
               }));

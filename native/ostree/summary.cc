@@ -304,6 +304,37 @@ Napi::Value Repo::SummaryVerify(const Napi::CallbackInfo& info) {
       });
 }
 
+// 2026.3
+Napi::Value Repo::VerifyLocalSummary(const Napi::CallbackInfo& info) {
+  SharedBytes summary = CheckedBytes(info[0], "summary");
+  SharedBytes signatures = CheckedBytes(info[1], "signatures");
+  const Options options(info.Env(), info[2], "options");
+  std::optional<std::string> directory = options.OptionalPath("keyringDirectory");
+  std::optional<std::string> file = options.OptionalPath("keyring");
+  return Start(
+      info,
+      [state = state(), summary = std::move(summary), signatures = std::move(signatures),
+       directory = std::move(directory), file = std::move(file)](JobContext& job) -> ToJs {
+        auto repo = state->Use();
+        using Call = OstreeGpgVerifyResult* (*)(OstreeRepo*, GBytes*, GBytes*, GFile*, GFile*,
+                                                GCancellable*, GError**);
+        const auto call = RequireOstree<Call>("ostree_repo_verify_local_summary");
+        const auto file_or_null = [](const std::optional<std::string>& path) {
+          return GObjectPtr<GFile>::Take(path ? g_file_new_for_path(path->c_str()) : nullptr);
+        };
+        const auto keyring_directory = file_or_null(directory);
+        const auto keyring = file_or_null(file);
+        GError* error = nullptr;
+        auto result = GpgResultPtr::Take(call(repo.get(), summary.get(), signatures.get(),
+                                              keyring_directory.get(), keyring.get(),
+                                              job.cancellable(), &error));
+        if (!result) throw FromGError(error, "Verifying a summary").Detail("path", state->path());
+        return [found = ReadGpgResult(result.get())](Napi::Env env) {
+          return GpgSignaturesToJs(env, found);
+        };
+      });
+}
+
 Napi::Value Repo::SummarySignGpg(const Napi::CallbackInfo& info) {
   std::vector<std::string> ids = CheckedStrings(info[0], "keys");
   if (ids.empty()) throw InvalidArgumentValue(info.Env(), "keys", "must not be empty");

@@ -252,6 +252,8 @@ void Sysroot::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&Sysroot::CanSoftReboot>("canSoftReboot"),
              InstanceMethod<&Sysroot::SetKernelArgumentsInPlace>("setKernelArgumentsInPlace"),
              InstanceMethod<&Sysroot::BootArguments>("bootArguments"),
+             InstanceMethod<&Sysroot::BootEntry>("bootEntry"),
+             InstanceMethod<&Sysroot::BootVersions>("bootVersions"),
              InstanceMethod<&Sysroot::PrepareCleanup>("prepareCleanup"),
              InstanceMethod<&Sysroot::PruneRepo>("pruneRepo"),
              InstanceMethod<&Sysroot::StageOverlayInitrd>("stageOverlayInitrd"),

@@ -81,6 +81,8 @@ class Sysroot : public Wrap<Sysroot, SysrootState> {
   Napi::Value CanSoftReboot(const Napi::CallbackInfo& info);
   Napi::Value SetKernelArgumentsInPlace(const Napi::CallbackInfo& info);
   Napi::Value BootArguments(const Napi::CallbackInfo& info);
+  Napi::Value BootEntry(const Napi::CallbackInfo& info);
+  Napi::Value BootVersions(const Napi::CallbackInfo& info);
   Napi::Value PrepareCleanup(const Napi::CallbackInfo& info);
   Napi::Value PruneRepo(const Napi::CallbackInfo& info);
   Napi::Value StageOverlayInitrd(const Napi::CallbackInfo& info);

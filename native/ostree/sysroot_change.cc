@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/open.h"
 #include "core/values.h"
+#include "ostree/bootconfig.h"
 #include "ostree/deployment.h"
 #include "ostree/reachable.h"
 #include "ostree/sysroot.h"
@@ -131,6 +132,37 @@ Napi::Value Sysroot::BootArguments(const Napi::CallbackInfo& info) {
     auto deployment = FindDeployment(sysroot.get(), id);
     return [list = apt_ostree::BootArguments(deployment.get())](Napi::Env env) {
       return StringsToJs(env, list);
+    };
+  });
+}
+
+// A copy: the entry belongs to the deployment.
+Napi::Value Sysroot::BootEntry(const Napi::CallbackInfo& info) {
+  std::string id = Arguments(info).String(0, "id");
+  return Start(info, [state = state(), id = std::move(id)](JobContext&) -> ToJs {
+    auto sysroot = state->UseLoaded();
+    auto deployment = FindDeployment(sysroot.get(), id);
+    OstreeBootconfigParser* boot = ostree_deployment_get_bootconfig(deployment.get());
+    if (boot == nullptr) {
+      throw NativeError("ERR_INVALID_STATE", "The deployment has no boot loader entry")
+          .Detail("ref", id);
+    }
+    auto entry = std::make_shared<BootConfigState>(
+        GObjectPtr<OstreeBootconfigParser>::Take(ostree_bootconfig_parser_clone(boot)));
+    return [entry](Napi::Env env) -> Napi::Value { return BootConfig::Create(env, entry); };
+  });
+}
+
+Napi::Value Sysroot::BootVersions(const Napi::CallbackInfo& info) {
+  return Start(info, [state = state()](JobContext&) -> ToJs {
+    auto sysroot = state->UseLoaded();
+    const int boot = ostree_sysroot_get_bootversion(sysroot.get());
+    const int subboot = ostree_sysroot_get_subbootversion(sysroot.get());
+    return [boot, subboot](Napi::Env env) -> Napi::Value {
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("boot", boot);
+      object.Set("subboot", subboot);
+      return object;
     };
   });
 }

@@ -5,6 +5,8 @@
 #include "core/arguments.h"
 #include "core/error.h"
 #include "core/variant.h"
+#include "ostree/collections.h"
+#include "ostree/features.h"
 #include "ostree/mutable_tree.h"
 #include "ostree/names.h"
 #include "ostree/read.h"
@@ -74,6 +76,22 @@ VariantPtr BootableMetadata(GFile* root, GVariant* metadata, GCancellable* cance
   return VariantPtr::Sink(g_variant_dict_end(&dict));
 }
 
+// The metadata and the digest of the tree as a composefs image, in the newest format (0).
+VariantPtr ComposefsMetadata(OstreeRepo* repo, OstreeRepoFile* root, GVariant* metadata,
+                             GCancellable* cancellable) {
+  using Call =
+      gboolean (*)(OstreeRepo*, guint, GVariantDict*, OstreeRepoFile*, GCancellable*, GError**);
+  // Since 2023.4.
+  const auto call = RequireOstree<Call>("ostree_repo_commit_add_composefs_metadata");
+  g_auto(GVariantDict) dict;
+  g_variant_dict_init(&dict, metadata);
+  GError* error = nullptr;
+  if (!call(repo, 0, &dict, root, cancellable, &error)) {
+    throw FromGError(error, "Computing a composefs digest");
+  }
+  return VariantPtr::Sink(g_variant_dict_end(&dict));
+}
+
 ToJs TreeChecksumsToJs(TreeChecksums root) {
   return [root = std::move(root)](Napi::Env env) -> Napi::Value {
     Napi::Object object = Napi::Object::New(env);
@@ -128,6 +146,21 @@ Napi::Value Repo::TransactionSetRef(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value Repo::TransactionSetCollectionRef(const Napi::CallbackInfo& info) {
+  std::string id = CheckedCollectionId(info[0], "collectionId");
+  std::string ref = CheckedRefName(info[1], "ref");
+  std::optional<std::string> checksum = CheckedOptionalChecksum(info[2], "checksum");
+  return Start(info, [state = state(), id = std::move(id), ref = std::move(ref),
+                      checksum = std::move(checksum)](JobContext&) {
+    const TransactionShare transaction = state->RequireTransaction();
+    if (checksum) RequireObject(transaction.repo(), OSTREE_OBJECT_TYPE_COMMIT, *checksum);
+    const CollectionRefVector refs({{id, ref}});
+    ostree_repo_transaction_set_collection_ref(transaction.repo(), refs.get()[0],
+                                               checksum ? checksum->c_str() : nullptr);
+    return Undefined();
+  });
+}
+
 Napi::Value Repo::WriteTree(const Napi::CallbackInfo& info) {
   auto tree_state = MutableTree::StateOf(info.Env(), info[0], "tree");
   return StartWaiting(info, [state = state(), tree_state](JobContext& job) {
@@ -149,6 +182,7 @@ Napi::Value Repo::WriteCommit(const Napi::CallbackInfo& info) {
   // Seconds; -1 is now.
   const int64_t timestamp = options.Integer("timestamp", -1, -1, INT64_C(253402300799));
   const bool bootable = options.Bool("bootable", false);
+  const bool composefs = options.Bool("composefs", false);
   std::vector<std::string> keep = options.Strings("keepMetadata");
   if (!keep.empty() && !parent)
     throw InvalidArgumentValue(info.Env(), "keepMetadata", "needs a parent");
@@ -156,7 +190,7 @@ Napi::Value Repo::WriteCommit(const Napi::CallbackInfo& info) {
       info,
       [state = state(), tree = std::move(tree), parent = std::move(parent),
        subject = std::move(subject), body = std::move(body), given = std::move(metadata), bootable,
-       keep = std::move(keep), timestamp](JobContext& job) -> ToJs {
+       composefs, keep = std::move(keep), timestamp](JobContext& job) -> ToJs {
         const TransactionShare transaction = state->RequireTransaction();
         OstreeRepo* repo = transaction.repo();
         RequireObject(repo, OSTREE_OBJECT_TYPE_DIR_TREE, tree.contents);
@@ -170,6 +204,9 @@ Napi::Value Repo::WriteCommit(const Napi::CallbackInfo& info) {
         VariantPtr metadata = given;
         if (!keep.empty()) metadata = KeepMetadata(repo, *parent, keep, metadata.get());
         if (bootable) metadata = BootableMetadata(root.get(), metadata.get(), job.cancellable());
+        if (composefs) {
+          metadata = ComposefsMetadata(repo, root_file, metadata.get(), job.cancellable());
+        }
         GStringPtr checksum;
         GError* error = nullptr;
         const char* parent_text = parent ? parent->c_str() : nullptr;

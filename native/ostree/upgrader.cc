@@ -15,7 +15,7 @@ namespace apt_ostree {
 namespace {
 
 struct UpgradeOptions {
-  std::optional<std::string> stateroot, refspec, directory;
+  std::optional<std::string> stateroot, refspec, directory, commit;
   bool allow_older = false, pull = true, deploy = true, stage = false;
 };
 
@@ -31,6 +31,11 @@ void KeepOrigin(OstreeSysroot* sysroot, OstreeSysrootUpgrader* upgrader,
     g_key_file_set_string(origin.get(), "origin", "refspec", upgrade.refspec->c_str());
   } else if (!g_key_file_has_key(origin.get(), "origin", "refspec", nullptr)) {
     return;
+  }
+  // As the command: an earlier commit that was asked for, and what is said of a hotfix, end here.
+  ostree_deployment_origin_remove_transient_state(origin.get());
+  if (upgrade.commit) {
+    g_key_file_set_string(origin.get(), "origin", "override-commit", upgrade.commit->c_str());
   }
   GError* error = nullptr;
   if (!ostree_sysroot_upgrader_set_origin(upgrader, origin.get(), cancellable, &error)) {
@@ -51,6 +56,7 @@ Napi::Value Sysroot::Upgrade(const Napi::CallbackInfo& info) {
   if (options.Has("directory")) {
     upgrade.directory = TreePathText(CheckedTreePath(options.Raw("directory"), "directory"));
   }
+  upgrade.commit = CheckedOptionalChecksum(options.Raw("overrideCommit"), "overrideCommit");
   upgrade.allow_older = options.Bool("allowOlder", false);
   upgrade.pull = options.Bool("pull", true);
   upgrade.deploy = options.Bool("deploy", true);

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { checkOneOf, checkPath, checkString } from '../../lib/checks.js';
+import { checkMembers, checkOneOf, checkPath, checkString } from '../../lib/checks.js';
 
 const type = expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' });
 const value = expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' });
@@ -47,4 +47,14 @@ test('checkOneOf', () => {
     "The argument 'mode' must be one of 'a', 'b'",
   );
   expect(() => checkOneOf(1, ['a'], 'mode')).toThrow(type);
+});
+
+test('checkMembers', () => {
+  const members = { dryRun: true, depth: true } as const;
+  expect(() => checkMembers({ dryRun: true }, members)).not.toThrow();
+  expect(() => checkMembers({ dryrun: true }, members)).toThrow(
+    "The argument 'options' has an unknown member: dryrun",
+  );
+  expect(() => checkMembers({ toString: undefined }, members)).toThrow(value);
+  expect(() => checkMembers(null, members)).toThrow(type);
 });

@@ -16,6 +16,8 @@ beforeAll(async () => {
 afterAll(() => scratch.remove());
 
 const kBad = '../../x/y';
+/** Options as JavaScript lets one write them. */
+const misspelt = <T>(options: T) => options as never;
 const kZeros = '0'.repeat(64);
 
 describe('Repo', () => {
@@ -54,6 +56,21 @@ describe('Repo', () => {
     ['pullLocal, remote', (r) => r.pullLocal(repo.path, { remote: kBad })],
     ['writeConfig, a key', (r) => r.writeConfig({ core: { 'a=b': 'c' } })],
     ['diff, a side', (r) => r.diff('test', 3 as unknown as string)],
+    ['prune, a misspelt option', (r) => r.prune(misspelt({ refsOnly: true, dryrun: true }))],
+    ['fsck, a misspelt option', (r) => r.fsck(misspelt({ Delete: true }))],
+    ['checkout, a misspelt option', (r) => r.checkout('test', 'x', misspelt({ mod: 'user' }))],
+    ['checkout, a misspelt part', (r) => r.checkout([misspelt({ rev: 'test', sub: '/' })], 'x')],
+    ['commit, a misspelt option', (r) => r.commit(misspelt({ trees: [], refs: 'test' }))],
+    [
+      'commit, a misspelt option of a layer',
+      (r) => r.commit({ trees: [misspelt({ directory: scratch.path, ownr: { uid: 0 } })] }),
+    ],
+    ['lock, a misspelt option', (r) => r.lock('shared', misspelt({ timeOut: 1 }))],
+    ['readFile, a misspelt option', (r) => r.readFile('test', '/a', misspelt({ abort: 1 }))],
+    [
+      'an edit, a misspelt member',
+      (r) => MutableTree.create().apply(r, [misspelt({ op: 'remove', path: '/a', missing: true })]),
+    ],
     ['transaction, no function', (r) => r.transaction(undefined as unknown as () => void)],
   ];
   test.each(wrong)('%s: a TypeError', async (_name, call) => {

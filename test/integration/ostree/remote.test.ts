@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { Repo } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createGpgHome, type GpgHome } from '../../support/gpg.js';
@@ -152,5 +152,39 @@ describe('Remotes', () => {
       name: 'TypeError',
       code: expect.stringMatching(/^ERR_INVALID_ARG_(TYPE|VALUE)$/),
     });
+  });
+});
+
+test('cookies are those of the ostree command', async () => {
+  await using repo = await fresh();
+  await repo.remotes.add('origin', 'https://example.com/repo');
+  const at = `--repo=${repo.path}`;
+  const file = `${repo.path}/origin.cookies.txt`;
+  const one = { domain: '.example.com', path: '/', name: 'one' };
+  const two = { domain: 'example.com', path: '/os', name: 'two' };
+  expect(await repo.remotes.listCookies('origin')).toEqual([]);
+  await ostree('remote', 'add-cookie', at, 'origin', two.domain, two.path, two.name, 'theirs');
+  const theirs = await readFile(file, 'utf8');
+  await repo.remotes.addCookie('origin', { ...two, value: 'theirs' });
+  // But for the seconds that passed.
+  const withoutTime = (text: string) => text.replace(/\d{10,}/g, 'TIME');
+  expect(withoutTime(await readFile(file, 'utf8'))).toBe(withoutTime(theirs));
+  const expires = new Date('2040-01-02T03:04:05Z');
+  await repo.remotes.addCookie('origin', { ...one, value: 'ours', secure: true, expires });
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  expect(await repo.remotes.listCookies('origin')).toMatchObject([
+    { ...two, value: 'theirs', secure: false },
+    { ...one, value: 'ours', secure: true, expires },
+  ]);
+  await ostree('remote', 'delete-cookie', at, 'origin', two.domain, two.path, two.name);
+  expect(await repo.remotes.listCookies('origin')).toMatchObject([one]);
+  await repo.remotes.removeCookie('origin', one);
+  expect(await repo.remotes.listCookies('origin')).toEqual([]);
+  const missing = { code: 'ENOENT' };
+  await expect(repo.remotes.removeCookie('origin', one)).rejects.toMatchObject(missing);
+  await expect(repo.remotes.listCookies('../x')).rejects.toMatchObject(missing);
+  const bad = { ...one, value: 'a\tb' };
+  await expect(repo.remotes.addCookie('origin', bad)).rejects.toMatchObject({
+    code: 'ERR_INVALID_ARG_VALUE',
   });
 });

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { variant } from 'apt-ostree';
-import { Repo, signEngines } from 'apt-ostree/ostree';
+import { type PullProgress, type PullVerification, Repo, signEngines } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runModule } from '../../support/child.js';
 import { createGpgHome, type GpgHome } from '../../support/gpg.js';
@@ -135,6 +135,29 @@ describe('GPG', () => {
     ).rejects.toMatchObject({ name: 'OstreeError' });
   });
 
+  test('a pull tells of each commit that it verified', async () => {
+    const [good, bad] = [await commit(), await commit()];
+    await repo.signatures.signGpg(good, { keys: [one], home: gpg.home });
+    await repo.signatures.signGpg(bad, { keys: [two], home: gpg.home });
+    await using target = await Repo.create(scratch.join('verified'), 'bare-user');
+    await target.remotes.add('origin', `file://${repo.path}`, { gpgVerify: true });
+    await target.remotes.importKeys('origin', await gpg.exportKey(one));
+    const seen: PullVerification[] = [];
+    const progress: PullProgress[] = [];
+    const options = {
+      onVerified: (verification: PullVerification) => void seen.push(verification),
+      onProgress: (state: PullProgress) => void progress.push(state),
+    };
+    await target.pull('origin', { refs: [good], ...options });
+    expect(seen).toMatchObject([{ commit: good, signatures: [{ valid: true, fingerprint: one }] }]);
+    await expect(target.pull('origin', { refs: [bad], ...options })).rejects.toMatchObject({
+      code: expect.stringMatching(/^ERR_OSTREE_/),
+    });
+    expect(seen).toMatchObject([{}, { commit: bad, signatures: [{ valid: false }] }]);
+    // Each listener hears of its own.
+    expect(progress.every((state) => 'fetched' in state)).toBe(true);
+  });
+
   test('signed pulls of summaries', async () => {
     await commit();
     await repo.summary.regenerate();
@@ -153,6 +176,7 @@ describe('GPG', () => {
     await using target = await Repo.create(scratch.join('mirror'), 'archive');
     await target.remotes.add('origin', url, { gpgVerify: false, gpgVerifySummary: true });
     await target.remotes.importKeys('origin', await gpg.exportKey(one));
+    expect(await repo.summary.readSignatures()).toEqual(signatureBytes);
     await target.pull('origin', {
       mirror: true,
       summaryBytes: bytes,
@@ -210,7 +234,20 @@ describe('other engines', () => {
       const after = await repo.verify(checksum, { remote: 'signed' });
       await repo.summary.regenerate();
       await repo.summary.sign({ engine, secretKeys: ['one'] });
-      console.log(JSON.stringify({ engines: signEngines(), message, other, removed,
+      const summary = await repo.summary.readBytes();
+      const signed = await repo.summary.readSignatures();
+      const codes = [];
+      const failing = (call) => call.then(() => codes.push('none'), ({ code }) => codes.push(code));
+      await repo.signatures.verifySummary(summary, signed, { engine, publicKeys: ['one'] });
+      await failing(repo.signatures.verifySummary(summary, signed, { engine, publicKeys: ['two'] }));
+      await failing(repo.signatures.verifySummary(summary, summary, { engine, publicKeys: ['one'] }));
+      const data = Buffer.from('data');
+      const made = await repo.signatures.signData(data, { engine, secretKeys: ['one', 'two'] });
+      await repo.signatures.verifyData(data, made, { engine, publicKeys: ['two'] });
+      await failing(repo.signatures.verifyData(data, made, { engine, publicKeys: ['three'] }));
+      await failing(repo.signatures.verifyData(data, [], { engine, publicKeys: ['one'] }));
+      await failing(repo.signatures.signData(data, { engine: 'none', secretKeys: ['one'] }));
+      console.log(JSON.stringify({ engines: signEngines(), codes, message, other, removed,
         verdicts: [verdict.accepted, after.accepted] }));
       `,
       { args: [repo.path, checksum], env: { OSTREE_DUMMY_SIGN_ENABLED: '1' } },
@@ -218,6 +255,13 @@ describe('other engines', () => {
     expect(child, child.stderr).toMatchObject({ status: 0 });
     expect(JSON.parse(child.stdout)).toEqual({
       engines: expect.arrayContaining(['dummy']),
+      codes: [
+        'ERR_OSTREE_FAILED',
+        'ERR_OSTREE_FAILED',
+        'ERR_OSTREE_FAILED',
+        'ERR_OSTREE_FAILED',
+        'ERR_OSTREE_NOT_SUPPORTED',
+      ],
       message: expect.stringContaining('verified'),
       other: 'ERR_OSTREE_FAILED',
       removed: 1,

@@ -105,13 +105,46 @@ describe('summary', () => {
     }
   });
 
-  test('regenerateMetadata needs a newer library', async () => {
-    const [year = 0] = (/Version: '(\d+)/.exec(await ostree('--version')) ?? [])
-      .slice(1)
-      .map(Number);
-    const call = repo.summary.regenerateMetadata({ metadata: { 'my.key': variant('u', 8) } });
-    if (year < 2023) await expect(call).rejects.toMatchObject({ code: 'ERR_OSTREE_NOT_SUPPORTED' });
-    else await call;
+  test('regenerateMetadata writes what ostree summary --update does', async () => {
+    const collectionId = 'org.example.Main';
+    const made = async (name: string, update: (target: Repo) => Promise<unknown>) => {
+      await using target = await Repo.create(scratch.join(name), 'archive', { collectionId });
+      await target.pullLocal(repo.path);
+      await update(target);
+      await update(target);
+      const commit = await target.loadCommit('ostree-metadata');
+      const parent = await target.loadCommit(commit.parent ?? '');
+      const { metadata, refs, collections } = (await target.summary.read()) ?? {};
+      const read = await target.list('ostree-metadata', '/', { recursive: true });
+      return {
+        commits: [commit, parent].map(
+          ({ contents, metadataChecksum, metadata: said, subject }) => ({
+            contents,
+            metadataChecksum,
+            said,
+            subject,
+          }),
+        ),
+        root: parent.parent,
+        refs: await target.listRefs().then(Object.keys),
+        listed: refs?.map(({ ref }) => ref),
+        metadata,
+        collections,
+        read,
+      };
+    };
+    const ours = await made('ours', (target) =>
+      target.summary.regenerateMetadata({ metadata: { 'my.key': variant('u', 8) } }),
+    );
+    const theirs = await made('theirs', (target) =>
+      ostree('summary', `--repo=${target.path}`, '--update', '--add-metadata=my.key=uint32 8'),
+    );
+    expect(ours).toEqual(theirs);
+    expect(ours.commits[0]?.said).toMatchObject({ 'my.key': 8 });
+
+    // Without a collection there is nothing for such a commit to belong to.
+    await repo.summary.regenerateMetadata();
+    expect(Object.keys(await repo.listRefs())).toEqual(['os/main']);
   });
 });
 

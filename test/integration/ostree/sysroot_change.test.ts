@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { readlink, rm, writeFile } from 'node:fs/promises';
 import { type Deployment, ostreeFeatures, Sysroot } from 'apt-ostree/ostree';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { bootableEdits, commitEdits, ostree } from '../../support/ostree.js';
@@ -94,6 +94,27 @@ test('overlay initrds are written into the boot loader entry', async () => {
     (await readdir(entries)).map((name) => readFile(`${entries}/${name}`, 'utf8')),
   );
   expect(texts.join()).toContain(checksum);
+  const [newest, ...others] = sysroot.deployments;
+  if (!newest) throw new Error('nothing was deployed');
+  expect(newest.overlayInitrds).toEqual([expect.stringContaining(checksum)]);
+  expect(others.map(({ overlayInitrds }) => overlayInitrds)).toEqual(others.map(() => []));
+  const entry = await sysroot.bootEntry(newest.id);
+  expect(entry.overlayInitrds).toEqual(newest.overlayInitrds);
+  expect(texts.join('\n').split('\n')).toContain(`linux ${entry.get('linux')}`);
+  // A copy: the deployment stays as it is.
+  entry.set('title', 'changed');
+  expect((await sysroot.bootEntry(newest.id)).get('title')).not.toBe('changed');
+  await expect(sysroot.bootEntry('no')).rejects.toMatchObject({ code: 'ENOENT' });
+  const { functions } = ostreeFeatures();
+  const known = (name: string) => (functions[name] ? false : undefined);
+  expect(newest.finalizationLocked).toBe(known('ostree_deployment_is_finalization_locked'));
+  expect(newest.softRebootTarget).toBe(known('ostree_deployment_is_soft_reboot_target'));
+});
+
+test('the boot versions are those of the links', async () => {
+  const { boot, subboot } = await sysroot.bootVersions();
+  expect(await readlink(`${sysroot.path}/boot/loader`)).toBe(`loader.${boot}`);
+  expect(await readlink(`${sysroot.path}/ostree/boot.${boot}`)).toBe(`boot.${boot}.${subboot}`);
 });
 
 test('questions, clean-up and changes seen by another handle', async () => {

@@ -37,6 +37,24 @@ test('upgrade, refuse to go back, switch; ostree admin upgrade agrees', async ()
   expect(await upgrade({ refspec: 'origin:testing' })).toMatchObject({ deployed: true });
   expect(sysroot.deployments[0]).toMatchObject({ checksum: other, refspec: 'origin:testing' });
 
+  // A commit of one's choice, once: later upgrades go to the newest again.
+  const command = (...args: string[]) =>
+    ostree('admin', 'upgrade', `--sysroot=${sysroot.path}`, '--os=debian', ...args);
+  const three = await commit('testing', '4', 400);
+  await commit('testing', '5', 500);
+  expect(await upgrade({ overrideCommit: three })).toMatchObject({ deployed: true });
+  expect(sysroot.deployments[0]).toMatchObject({ checksum: three });
+  expect(sysroot.deployments[0]?.origin.origin).toMatchObject({ refspec: 'origin:testing' });
+  const ours = sysroot.deployments[0]?.origin;
+  await command(`--override-commit=${other}`, '--allow-downgrade');
+  await sysroot.reload();
+  expect(sysroot.deployments[0]).toMatchObject({ checksum: other });
+  expect(Object.keys(sysroot.deployments[0]?.origin.origin ?? {}).sort()).toEqual(
+    Object.keys(ours?.origin ?? {}).sort(),
+  );
+  expect(await upgrade()).toMatchObject({ deployed: true });
+  expect(sysroot.deployments[0]?.checksum).toBe(await source.resolveRev('testing'));
+
   await expect(sysroot.upgrade()).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' });
   await expect(upgrade({ stage: true })).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' });
   await expect(upgrade({ stateroot: 'none' })).rejects.toMatchObject({

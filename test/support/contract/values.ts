@@ -26,6 +26,9 @@ const trap = new Proxy(
 );
 const sample = (label: string, value: unknown): Sample => ({ label, value });
 
+/** What a sample is called that has a member which its type does not know. */
+export const kUnknownMember = 'an unknown member';
+
 /** One of every type, and what looks like one. */
 export const junk: readonly Sample[] = [
   sample('undefined', undefined),
@@ -303,6 +306,11 @@ function* hostileMembers(
   depth: number,
 ): Generator<Sample, void, void> {
   if (depth > 2) return;
+  // Of options only: data may well say more than a call asks for.
+  if (depth === 0 && 'signal' in properties) {
+    const good = valid(type, name, words) as Record<string, unknown>;
+    yield sample(kUnknownMember, { ...good, misspelt: true });
+  }
   for (const [key, property] of Object.entries(properties)) {
     for (const { label, value } of hostile(property.type, key, words, depth + 1)) {
       const good = valid(type, name, words) as Record<string, unknown>;

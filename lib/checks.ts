@@ -47,6 +47,14 @@ export function checkOneOf<T extends string>(
   }
 }
 
+/** Debian's name of an architecture. */
+export function checkArchitecture(value: unknown, name: string): asserts value is string {
+  checkString(value, name);
+  if (!/^[a-z0-9][a-z0-9-]{0,63}$/.test(value)) {
+    throw invalidArgValue(name, 'must be an architecture');
+  }
+}
+
 const kChecksum = /^[0-9a-f]{64}$/;
 
 /** A SHA-256 checksum as ostree writes it. */

@@ -271,7 +271,7 @@ export function invalidArgType(name: string, expected: string, received: unknown
           ? 'undefined'
           : `type ${typeof received} (${String(received).slice(0, 28)})`;
   return withCode(
-    new TypeError(`The "${name}" argument must be ${expected}. Received ${kind}`),
+    new TypeError(clipped(`The "${name}" argument must be ${expected}. Received ${kind}`)),
     'ERR_INVALID_ARG_TYPE',
   );
 }

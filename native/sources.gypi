@@ -113,6 +113,9 @@
       "native/apt/binding.cc"
     ],
     "shared_sources": [
+      "native/core/clip.cc",
+      "native/apt/expression.cc",
+      "native/apt/indexes.cc",
       "native/apt/session.cc",
       "native/apt/context.cc",
       "native/apt/root_config.cc",

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { NativeAptContext, NativeUpdateResult } from '../../types/apt.js';
 import { binding } from '../binding.js';
 import {
+  checkArchitecture,
   checkArray,
   checkFunction,
   checkOptions,
@@ -43,7 +44,7 @@ export interface AptContextOptions {
   architecture?: string;
   /** All architectures to consider, the native one first. Default: only that. */
   architectures?: readonly string[];
-  /** Sources, or their text in deb822 format. */
+  /** Sources, or their text in deb822 format. None of `cdrom:`, `rsh:`, `ssh:`: they run programs. */
   sources: readonly AptSource[] | string;
   /** Key files for sources that do not name their own (`signedBy`). */
   keyrings?: readonly PathLike[];
@@ -73,7 +74,14 @@ export interface AptContextOptions {
   /**
    * Further options of apt.conf(5), such as `Acquire::http::Proxy`; they come after those of
    * `root`. A list of texts takes the place of the list that an option has by default, null drops
-   * what it has. Options that would run programs, move directories or weaken checks are refused.
+   * what it has. Taken are `Acquire::`, the solver's (`APT::Install-`, `APT::Default-Release`,
+   * `APT::NeverAutoRemove`, `pkgProblemResolver::`, ...), `APT::Cache-`, `APT::Build-Profiles`,
+   * `APT::Machine-ID` and those of phased updates. Of these are refused what runs programs
+   * (`Proxy-Auto-Detect`, hooks, `Acquire::cdrom`, `rsh` and `ssh`, `Acquire::gpgv` and other
+   * `::Options`), other index files (`IndexTargets`), and what weakens checks of repositories
+   * (`AllowInsecureRepositories` and the like), of servers (`Verify-Peer`, `Verify-Host`,
+   * `SslForceVersion`) or of hashes (`ForceHash`); and values that no expression may have, see
+   * `SolveRequest`. `Acquire::Check-Valid-Until` is taken: snapshots of archives need it.
    */
   config?: Readonly<Record<string, string | readonly string[] | null>>;
 }
@@ -176,6 +184,9 @@ export class AptContext {
     checkArchitecture(architecture, 'options.architecture');
     const architectures = checkStrings(options.architectures ?? [], 'options.architectures');
     for (const name of architectures) checkArchitecture(name, 'options.architectures');
+    if (architectures.length > kMostArchitectures) {
+      throw invalidArgValue('options.architectures', `must be at most ${kMostArchitectures}`);
+    }
     const sources =
       typeof options.sources === 'string' ? parseSources(options.sources) : options.sources;
     if (!Array.isArray(sources)) {
@@ -402,10 +413,7 @@ function toSettings(config: NonNullable<AptContextOptions['config']>): string[] 
   });
 }
 
-function checkArchitecture(value: unknown, name: string): void {
-  checkString(value, name);
-  if (!/^[a-z0-9][a-z0-9-]*$/.test(value)) throw invalidArgValue(name, 'must be an architecture');
-}
+const kMostArchitectures = 64;
 
 /** Options by which a source could switch checks off; only `Trusted` counts, set on purpose. */
 const kWeakening = /^allow-(insecure|weak|downgrade-to-insecure)$/i;

@@ -1,7 +1,7 @@
 /** Requests to change a system, and the plans that meet them. */
 
 import type { NativePlan, NativeRequest, NativeTable } from '../../types/apt.js';
-import { checkOneOf, checkOptions, checkString } from '../checks.js';
+import { checkArchitecture, checkOneOf, checkOptions, checkString } from '../checks.js';
 import { type ErrorMessage, invalidArgType, invalidArgValue } from '../errors.js';
 import type { JobOptions } from '../job.js';
 import { rowsOf } from './table.js';
@@ -15,6 +15,9 @@ export interface PackageName {
  * What to change. Texts are `name`, `name:arch`, `name=version` or `name/release`, each with `+`
  * or `-` at its end to install or remove it in spite of the list that it is in; `task^`; one of
  * apt-patterns(7); a glob; a regular expression; the absolute path of one of `OpenOptions.debs`.
+ *
+ * Whatever may be an expression has at most 4096 bytes, 256 parentheses and no back references;
+ * its length times its repetitions (`{1,20}`, and 2 for each further `+`) is at most 8192.
  */
 export interface SolveRequest extends JobOptions {
   /** In order: earlier ones are preferred among alternatives. */
@@ -40,7 +43,7 @@ export interface SolveRequest extends JobOptions {
     indepOnly?: boolean;
     /** Such as `nocheck`. Default: those of the context. */
     profiles?: readonly string[];
-    /** What the packages are built for. Default: the native architecture. */
+    /** What the packages are built for: one of the context's. Default: the native architecture. */
     hostArchitecture?: string;
   };
   /** Whether removed packages lose their configuration too. */
@@ -156,8 +159,9 @@ export function toNative(request: SolveRequest): NativeRequest {
   const { allowedRemovals, forbiddenRemovals, satisfy, buildDepends, build = {}, ...flags } = rest;
   checkOptions(build, 'request.build');
   const { archOnly, indepOnly, profiles, hostArchitecture } = build;
-  if (hostArchitecture !== undefined)
-    checkString(hostArchitecture, 'request.build.hostArchitecture');
+  if (hostArchitecture !== undefined) {
+    checkArchitecture(hostArchitecture, 'request.build.hostArchitecture');
+  }
   if (upgrade !== undefined) checkOneOf(upgrade, ['none', 'upgrade', 'full'], 'request.upgrade');
   return {
     ...flags,

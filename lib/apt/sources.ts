@@ -3,8 +3,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { checkOneOf, checkOptions, checkPath, checkString, type PathLike } from '../checks.js';
-import { AptError } from '../errors.js';
-import { aBoolean, arrayOf, aString, objectOf, oneOf, optional, recordOf } from '../shapes.js';
+import { AptError, invalidArgValue } from '../errors.js';
+import { aBoolean, arrayOf, type Check, objectOf, oneOf, optional, recordOf } from '../shapes.js';
 import { Deb822, type Deb822Stanza } from './deb822.js';
 
 /** One stanza of a `.sources` file, or one line of `sources.list`. */
@@ -24,19 +24,62 @@ export interface AptSource {
   options?: Record<string, string>;
 }
 
-/** @internal Sources that a caller handed in as data. */
-export const checkSources = arrayOf(
+/** libapt-pkg keeps parts of them in its cache, which takes no text of any size. */
+const kLongestWord = 4096;
+/** Keys, and lists of their files. */
+const kLongestKeys = 1 << 20;
+/** Index files that sources may stand for: each is a file to look for whenever lists are read. */
+const kMostIndexes = 10_000;
+const kFieldName = /^[A-Za-z][A-Za-z0-9-]{0,99}$/;
+
+function ofLength(most: number): Check {
+  return (value, name) => {
+    checkString(value, name);
+    if (value.length > most) throw invalidArgValue(name, `must have at most ${most} characters`);
+  };
+}
+
+/** What a list of words has: blanks would make two of it. */
+const aWord: Check = (value, name) => {
+  checkString(value, name);
+  if (value.length > kLongestWord || !/^\S+$/.test(value)) {
+    throw invalidArgValue(name, `must be one word of at most ${kLongestWord} characters`);
+  }
+};
+
+const someOptions: Check = (value, name) => {
+  recordOf(ofLength(kLongestWord))(value, name);
+  for (const key of Object.keys(value as object)) {
+    if (!kFieldName.test(key) || kKnown.has(key.toLowerCase())) {
+      throw invalidArgValue(name, `must not have the name '${key}'`);
+    }
+  }
+};
+
+const sourceList = arrayOf(
   objectOf({
     types: arrayOf(oneOf('deb', 'deb-src')),
-    uris: arrayOf(aString),
-    suites: arrayOf(aString),
-    components: arrayOf(aString),
-    architectures: optional(arrayOf(aString)),
-    signedBy: optional(aString),
+    uris: arrayOf(aWord),
+    suites: arrayOf(aWord),
+    components: arrayOf(aWord),
+    architectures: optional(arrayOf(aWord)),
+    signedBy: optional(ofLength(kLongestKeys)),
     enabled: optional(aBoolean),
-    options: optional(recordOf(aString)),
+    options: optional(someOptions),
   }),
 );
+
+/** @internal Sources that a caller handed in as data. */
+export const checkSources: Check = (value, name) => {
+  sourceList(value, name);
+  let indexes = 0;
+  for (const { types, uris, suites, components } of value as AptSource[]) {
+    indexes += types.length * uris.length * suites.length * Math.max(components.length, 1);
+  }
+  if (indexes > kMostIndexes) {
+    throw invalidArgValue(name, `must not stand for more than ${kMostIndexes} index files`);
+  }
+};
 
 /** The names of one-line options that deb822 spells in another way. */
 const kOneLineNames: Record<string, string> = {
@@ -123,7 +166,8 @@ function fromStanza(stanza: Deb822Stanza, file: string): AptSource {
     enabled: !/^(no|false|0|off|without|disable)$/i.test(stanza.get('Enabled') ?? 'yes'),
     options: Object.fromEntries(
       [...stanza]
-        .filter(([name]) => !kKnown.has(name.toLowerCase()))
+        // apt knows no other names.
+        .filter(([name]) => kFieldName.test(name) && !kKnown.has(name.toLowerCase()))
         .map(([name, value]) => [name, words(value).join(' ')]),
     ),
   };
@@ -171,8 +215,13 @@ function addOption(source: AptSource, key: string, value: string): void {
   } else if (key === 'arch') {
     source.architectures = value.split(',');
   } else {
-    const name =
-      kOneLineNames[key] ?? key.replace(/(^|-)[a-z]/g, (letters) => letters.toUpperCase());
+    // `lang+=de` is `Languages-Add: de`.
+    const [, base = '', change = ''] = /^(.*?)([+-]?)$/.exec(key) ?? [];
+    const field =
+      kOneLineNames[base] ?? base.replace(/(^|-)[a-z]/g, (letters) => letters.toUpperCase());
+    const name = field + (change && (change === '+' ? '-Add' : '-Remove'));
+    // apt knows no other names.
+    if (!kFieldName.test(name) || kKnown.has(name.toLowerCase())) return;
     source.options = { ...source.options, [name]: value.replaceAll(',', ' ') };
   }
 }
@@ -180,7 +229,7 @@ function addOption(source: AptSource, key: string, value: string): void {
 /**
  * Writes sources in deb822 format. Synchronous.
  *
- * @throws `ERR_INVALID_ARG_TYPE`
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` for names and words that no source has.
  * @see sources.list(5)
  */
 export function formatSources(sources: readonly AptSource[]): string {
@@ -281,7 +330,7 @@ function rooted(source: AptSource, root: string): AptSource {
  * The sources that belong to a release: enabled `deb` sources, cut down to the suites
  * `codename`, `codename-...` and `codename/...`. Sources without such a suite drop out. Synchronous.
  *
- * @throws `ERR_INVALID_ARG_TYPE`
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE` for names and words that no source has.
  * @see sources.list(5)
  */
 export function sourcesForRelease(sources: readonly AptSource[], codename: string): AptSource[] {

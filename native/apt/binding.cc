@@ -125,11 +125,11 @@ Napi::Value AptContext::CreateContext(const Napi::CallbackInfo& info) {
   }
   for (size_t i = 0; i < config.size(); i += 2) {
     options.config.emplace_back(config[i], config[i + 1]);
-    if (!apt::AllowedSetting(options.config.back())) {
-      throw InvalidArgumentValue(info.Env(), "config",
-                                 "must not set " + config[config[i] == "#clear" ? i + 1 : i] +
-                                     ": it may run programs, move directories or weaken checks");
-    }
+  }
+  try {
+    apt::CheckOptions(options);
+  } catch (const apt::Failure& failure) {
+    throw InvalidArgument(info.Env(), failure.code(), failure.message());
   }
   if (options.directory.empty() || options.directory.front() != '/') {
     throw InvalidArgumentValue(info.Env(), "directory", "must be an absolute path");

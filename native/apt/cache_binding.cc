@@ -158,8 +158,8 @@ Napi::Value AptCache::Match(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const std::string pattern = arguments.String(0, "pattern");
   const bool all = arguments.Bool(1, "allVersions");
-  return StartIds(info, state()->Hold(), [pattern, all](apt::Cache& cache, JobContext&) {
-    return apt::MatchPattern(cache, pattern, all);
+  return StartIds(info, state()->Hold(), [pattern, all](apt::Cache& cache, JobContext& job) {
+    return apt::MatchPattern(cache, pattern, all, [&job] { return job.cancelled(); });
   });
 }
 

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "apt/expression.h"
 #include "apt/session.h"
 
 namespace apt_ostree::apt {
@@ -124,13 +125,26 @@ bool StartsWith(const std::string& text, const char* prefix) {
   return strncasecmp(text.c_str(), prefix, std::strlen(prefix)) == 0;
 }
 
+constexpr size_t kLongestOption = 256;
+
 bool ContainsIgnoringCase(const std::string& text, const std::string& part) {
   return std::search(text.begin(), text.end(), part.begin(), part.end(), [](char a, char b) {
            return tolower(static_cast<unsigned char>(a)) == tolower(static_cast<unsigned char>(b));
          }) != text.end();
 }
 
+constexpr size_t kMostArchitectures = 64;
+constexpr size_t kLongestSourceWord = 32768;
+
 }  // namespace
+
+bool IsArchitecture(const std::string& name) {
+  constexpr size_t kLongest = 64;
+  return !name.empty() && name.size() <= kLongest && name[0] != '-' &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
+}
 
 FileDescriptor::~FileDescriptor() {
   if (fd_ >= 0) close(fd_);
@@ -139,10 +153,14 @@ FileDescriptor::~FileDescriptor() {
 namespace {
 
 bool AllowedOption(const std::string& name) {
-  // Proxy detection, download hooks and mounts are commands; gpgv takes any words.
+  if (name.size() > kLongestOption) return false;
+  // Commands: proxy detection, hooks, options of programs. And checks: of repositories, of a
+  // server's certificate, of hashes.
   for (const char* word :
        {"proxy-auto-detect", "proxyautodetect", "invoke", "allowinsecure", "allowweak",
-        "allowdowngradetoinsecure", "indextargets", "acquire::cdrom", "acquire::gpgv"}) {
+        "allowdowngradetoinsecure", "indextargets", "acquire::cdrom", "acquire::gpgv",
+        "acquire::sqv", "acquire::rsh", "acquire::ssh", "verify-", "forcehash", "allow-insecure",
+        "allow-weak", "allow-downgrade", "sslforceversion", "::options"}) {
     if (ContainsIgnoringCase(name, word)) return false;
   }
   for (const char* prefix : {"Acquire::",
@@ -174,9 +192,42 @@ bool AllowedOption(const std::string& name) {
 
 bool AllowedSetting(const std::pair<std::string, std::string>& setting) {
   const auto& [name, value] = setting;
-  if (name != "#clear") return AllowedOption(name);
+  // Which of them are regular expressions is the library's business.
+  if (name != "#clear") return AllowedOption(name) && ProblemOfExpression(value).empty();
   // Not a whole branch: the library's defaults are in it.
   return AllowedOption(value) && value.compare(value.size() - 2, 2, "::") != 0;
+}
+
+void CheckOptions(const ContextOptions& options) {
+  const auto refuse = [](const std::string& name, const std::string& problem) {
+    throw Failure("ERR_INVALID_ARG_VALUE", "The argument '" + name + "' " + problem);
+  };
+  for (const std::string& name : options.architectures) {
+    if (!IsArchitecture(name)) refuse("options.architectures", "must be names of architectures");
+  }
+  if (!IsArchitecture(options.architecture) || options.architectures.size() > kMostArchitectures) {
+    refuse("options.architecture", "must be an architecture, one of a few");
+  }
+  for (const auto& setting : options.config) {
+    if (AllowedSetting(setting)) continue;
+    const auto& [name, value] = setting;
+    refuse("options.config",
+           "must not set " + (name == "#clear" ? value : name) +
+               ": it may run programs, move directories or weaken checks, or has a value that "
+               "cannot be used");
+  }
+  if (options.preferences.has_value()) {
+    CheckPreferences(*options.preferences, "options.preferences", "ERR_INVALID_ARG_VALUE");
+  }
+  std::istringstream words(options.sources);
+  for (std::string word; words >> word;) {
+    if (word.size() > kLongestSourceWord) refuse("options.sources", "has a word that is too long");
+    for (const char* scheme : {"cdrom:", "rsh:", "ssh:"}) {
+      if (StartsWith(word, scheme)) {
+        refuse("options.sources", std::string("must not use ") + scheme + " it runs programs");
+      }
+    }
+  }
 }
 
 Context::Context(ContextOptions options, Holder holder) : options_(std::move(options)) {
@@ -209,13 +260,6 @@ void Context::Apply(const Settings& settings) {
 
 void Context::MakeContents() {
   const std::string& directory = options_.directory;
-  for (const auto& setting : options_.config) {
-    if (!AllowedSetting(setting)) {
-      throw Failure("ERR_INVALID_ARG_VALUE", "The argument 'config' must not contain " +
-                                                 setting.first +
-                                                 ": it is not an option that a context takes");
-    }
-  }
   MakeDirectories(directory);
   lock_ = LockDirectory(directory);
   for (const char* name : {"/lists", "/lists/auxfiles", "/archives", "/etc", "/etc/empty"}) {

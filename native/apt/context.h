@@ -32,8 +32,14 @@ struct ContextOptions {
   Settings config;
 };
 
-// Whether a caller may set this option: none that runs a program or moves a directory.
+// Whether a caller may set this option: none that runs a program, moves a directory or weakens a
+// check, and no value that costs too much as a regular expression.
 bool AllowedSetting(const std::pair<std::string, std::string>& setting);
+// Looks at what a caller gave for a context. Throws ERR_INVALID_ARG_VALUE.
+void CheckOptions(const ContextOptions& options);
+
+// Debian's name of an architecture: letters, digits, hyphens.
+bool IsArchitecture(const std::string& name);
 
 class FileDescriptor {
  public:

@@ -10,7 +10,18 @@
 #include <type_traits>
 #include <utility>
 
+#include "apt/expression.h"
+#include "apt/indexes.h"
+
 namespace apt_ostree::apt {
+
+namespace {
+
+// The library goes from package to package by recursion, which took at most 500 bytes of its
+// thread's stack (see AddonData) for each; there is room for twice as much.
+constexpr unsigned kMostPackages = sizeof(void*) >= 8 ? 1000000 : 125000;
+
+}  // namespace
 
 SolvePolicy::SolvePolicy(pkgCache* cache, bool recommends)
     : pkgPolicy(cache), recommends_(recommends) {}
@@ -107,7 +118,13 @@ void DepCache::Load(const State& base, const Difference& difference) {
 CacheFile::~CacheFile() = default;
 
 bool CacheFile::Build(bool recommends) {
+  if (!BuildSourceList(nullptr)) return false;
+  CheckIndexes(*GetSourceList());
+  CheckPreferenceFiles(*_config);
   if (!BuildCaches(nullptr, false)) return false;
+  if (Cache->Head().PackageCount > kMostPackages) {
+    return _error->Error("There are more than %u packages", kMostPackages);
+  }
   auto policy = std::make_unique<SolvePolicy>(Cache, recommends);
   if (_error->PendingError()) return false;
   ReadPinFile(*policy);

@@ -149,7 +149,7 @@ class Descriptions::Scan {
         const Source& source = owner_.sources_[entry.file];
         reader = std::make_unique<Reader>(source.path, source.content);
       }
-      if (i % 1024 == 0 && stop()) return;
+      if (i % 64 == 0 && stop()) return;
       Lower(Value(*reader, entry), text);
       for (size_t term = 0; term < found.size(); ++term) {
         if (matches_(term, text.c_str())) found[term].push_back(static_cast<uint32_t>(i));
@@ -246,10 +246,9 @@ void Descriptions::ReadSources(pkgCache& cache, pkgRecords& records,
   }
 }
 
-std::vector<std::vector<bool>> Descriptions::Find(pkgCache& cache, pkgRecords& records,
-                                                  size_t terms, const Matches& matches,
+std::vector<std::vector<bool>> Descriptions::Find(size_t packages, size_t terms,
+                                                  const Matches& matches,
                                                   const std::function<bool()>& cancelled) {
-  Locate(cache, records);
   std::atomic<bool> stopped = false;
   const std::function<bool()> stop = [&] {
     if (!stopped && cancelled()) stopped = true;
@@ -269,7 +268,7 @@ std::vector<std::vector<bool>> Descriptions::Find(pkgCache& cache, pkgRecords& r
   for (size_t i = started; i < count; ++i) run(i);
   for (std::thread& thread : threads) thread.join();
   if (stopped) throw AbortedFailure();
-  std::vector<std::vector<bool>> found(terms, std::vector<bool>(cache.Head().PackageCount, false));
+  std::vector<std::vector<bool>> found(terms, std::vector<bool>(packages, false));
   for (const Scan& scan : scans) {
     for (size_t term = 0; term < terms; ++term) {
       for (const uint32_t entry : scan.found[term]) {

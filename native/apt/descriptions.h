@@ -23,10 +23,11 @@ class Descriptions {
   // threads at once.
   using Matches = std::function<bool(size_t term, const char* text)>;
 
-  // For each of `terms` terms the packages, by number, one of whose descriptions has it. Throws
-  // ABORT_ERR where `cancelled` says so.
-  std::vector<std::vector<bool>> Find(pkgCache& cache, pkgRecords& records, size_t terms,
-                                      const Matches& matches,
+  // Finds out where the descriptions are; for a session.
+  void Locate(pkgCache& cache, pkgRecords& records);
+  // For each of `terms` terms the packages, by number, one of whose descriptions has it. Needs no
+  // session. Throws ABORT_ERR where `cancelled` says so.
+  std::vector<std::vector<bool>> Find(size_t packages, size_t terms, const Matches& matches,
                                       const std::function<bool()>& cancelled);
 
  private:
@@ -46,7 +47,6 @@ class Descriptions {
   };
   class Scan;
 
-  void Locate(pkgCache& cache, pkgRecords& records);
   void ReadSources(pkgCache& cache, pkgRecords& records,
                    const std::vector<pkgCache::DescFile*>& first);
 

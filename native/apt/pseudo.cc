@@ -66,6 +66,9 @@ Failure BadDependency(const std::string& text, const std::string& problem) {
 // libapt ends the process where a string of its cache is longer than 64 KB.
 constexpr size_t kLongestWord = 4096;
 
+// Nor does it take records of any size.
+constexpr size_t kLongestRecord = size_t{1} << 20;
+
 // A record as a Packages file has it.
 std::string Record(const std::string& name, const std::string& architecture,
                    const std::vector<BuildDependency>& dependencies, bool without_arch) {
@@ -84,6 +87,7 @@ std::string Record(const std::string& name, const std::string& architecture,
        {std::pair<const char*, std::string&>("Depends", depends), {"Conflicts", conflicts}}) {
     if (value.empty()) continue;
     value.erase(value.find_last_not_of(" ,|") + 1);
+    if (value.size() > kLongestRecord) throw BadDependency(value, "it is too long");
     text += std::string(field) + ": " + value + "\n";
   }
   return text + "\n";
@@ -229,8 +233,25 @@ void Writer::Write(CacheFile& fresh) {
 
 }  // namespace
 
+namespace {
+
+void CheckHost(Context& context, const Request& request) {
+  const std::vector<std::string>& known = context.options().architectures;
+  if (!request.host_architecture.has_value() ||
+      std::find(known.begin(), known.end(), *request.host_architecture) != known.end()) {
+    return;
+  }
+  throw Failure("ERR_INVALID_ARG_VALUE",
+                "The argument 'request.hostArchitecture' must be one of the context's "
+                "architectures. Received '" +
+                    Clip(*request.host_architecture) + "'");
+}
+
+}  // namespace
+
 PseudoCache OpenPseudo(Cache& cache, CacheFile& base, Session& session, const Request& request) {
   PseudoCache result;
+  CheckHost(cache.context(), request);
   result.file = std::make_unique<CacheFile>();
   CacheFile& file = *result.file;
   if (!cache.ReadSources(file)) throw session.MakeFailure("ERR_APT_FAILED", "Reading the sources");

@@ -12,6 +12,7 @@
 #include <memory>
 #include <utility>
 
+#include "apt/expression.h"
 #include "apt/inspect.h"
 
 namespace apt_ostree::apt {
@@ -21,21 +22,19 @@ namespace {
 using PkgIterator = pkgCache::PkgIterator;
 using VerIterator = pkgCache::VerIterator;
 
+// Between two looks whether the caller still waits.
+constexpr size_t kNamesAtOnce = 64;
+
 std::string Lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
 }
 
-Failure BadPattern(const std::string& pattern, const std::string& problem) {
-  Failure failure("ERR_APT_PATTERN", "The pattern '" + pattern + "' is wrong: " + problem);
-  failure.Detail("pattern", pattern);
-  return failure;
-}
-
 class Term {
  public:
   Term(std::string text, TermKind kind) : text_(Lower(std::move(text))), kind_(kind) {
+    if (kind_ != TermKind::kText) CheckExpression(text_);
     if (kind_ != TermKind::kRegex) return;
     const int problem = regcomp(&regex_, text_.c_str(), REG_EXTENDED | REG_ICASE | REG_NOSUB);
     if (problem == 0) {
@@ -102,49 +101,70 @@ Failure PatternFailure(const std::string& pattern, std::vector<Message> messages
 
 }  // namespace
 
+// Matching takes no part of the library, so nobody waits for it but who asked.
 std::vector<uint32_t> SearchPackages(Cache& cache, const Search& search,
                                      const std::function<bool()>& cancelled) {
-  Session session(cache.context().configuration());
-  CacheFile& file = cache.Use();
-  pkgCache& packages = file;
-  const size_t count = packages.Head().PackageCount;
   std::vector<std::unique_ptr<const Term>> terms;
   for (const std::string& text : search.terms) {
     terms.push_back(std::make_unique<const Term>(text, search.kind));
+  }
+  CacheFile* file = nullptr;
+  size_t count = 0;
+  std::vector<std::string> names;
+  {
+    Session session(cache.context().configuration());
+    file = &cache.Use();
+    pkgCache& packages = *file;
+    count = packages.Head().PackageCount;
+    if (search.descriptions) file->descriptions().Locate(packages, file->records());
+    if (search.names) {
+      for (pkgCache::GrpIterator group = packages.GrpBegin(); !group.end(); ++group) {
+        names.push_back(Lower(group.Name()));
+      }
+    }
   }
   std::vector<std::vector<bool>> found(terms.size(), std::vector<bool>(count, false));
   if (search.descriptions) {
     const auto matches = [&terms](size_t term, const char* text) {
       return terms[term]->Matches(text, false);
     };
-    found = file.descriptions().Find(packages, file.records(), terms.size(), matches, cancelled);
+    found = file->descriptions().Find(count, terms.size(), matches, cancelled);
   }
-  if (search.names) {
-    for (pkgCache::GrpIterator group = packages.GrpBegin(); !group.end(); ++group) {
-      const std::string name = Lower(group.Name());
-      for (size_t term = 0; term < terms.size(); ++term) {
-        if (!terms[term]->Matches(name.c_str(), true)) continue;
-        for (PkgIterator package = group.PackageList(); !package.end();
-             package = group.NextPkg(package)) {
-          found[term][package->ID] = true;
-        }
-      }
+  std::vector<std::vector<bool>> named(terms.size(), std::vector<bool>(names.size(), false));
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (i % kNamesAtOnce == 0 && cancelled()) throw AbortedFailure();
+    for (size_t term = 0; term < terms.size(); ++term) {
+      named[term][i] = terms[term]->Matches(names[i].c_str(), true);
     }
   }
   if (cancelled()) throw AbortedFailure();
+  Session session(cache.context().configuration());
+  pkgCache& packages = cache.Use();
+  pkgCache::GrpIterator group = packages.GrpBegin();
+  for (size_t i = 0; i < names.size(); ++i, ++group) {
+    for (size_t term = 0; term < terms.size(); ++term) {
+      if (!named[term][i]) continue;
+      for (PkgIterator package = group.PackageList(); !package.end();
+           package = group.NextPkg(package)) {
+        found[term][package->ID] = true;
+      }
+    }
+  }
   std::vector<uint32_t> ids;
   for (size_t id = 0; id < count; ++id) {
     if (!std::all_of(found.begin(), found.end(), [id](const auto& term) { return term[id]; })) {
       continue;
     }
-    PkgIterator package = file.PackageById(id);
+    PkgIterator package = file->PackageById(id);
     if (package.end() || package->VersionList == 0) continue;
-    ids.push_back(Shown(file, package)->ID);
+    ids.push_back(Shown(*file, package)->ID);
   }
   return ids;
 }
 
-std::vector<uint32_t> MatchPattern(Cache& cache, const std::string& pattern, bool all_versions) {
+std::vector<uint32_t> MatchPattern(Cache& cache, const std::string& pattern, bool all_versions,
+                                   const std::function<bool()>& cancelled) {
+  CheckExpression(pattern);
   Session session(cache.context().configuration());
   CacheFile& file = cache.Use();
   // Some patterns look at marks, and would make the library build some of its own.
@@ -158,7 +178,9 @@ std::vector<uint32_t> MatchPattern(Cache& cache, const std::string& pattern, boo
   }
   pkgCache& packages = file;
   std::vector<uint32_t> ids;
+  size_t seen = 0;
   for (PkgIterator package = packages.PkgBegin(); !package.end(); ++package) {
+    if (seen++ % kNamesAtOnce == 0 && cancelled()) throw AbortedFailure();
     if (package->VersionList == 0) continue;
     if (!all_versions) {
       if ((*matcher)(package)) ids.push_back(Shown(file, package)->ID);

@@ -26,6 +26,7 @@ std::vector<uint32_t> SearchPackages(Cache& cache, const Search& search,
                                      const std::function<bool()>& cancelled);
 // Packages that match one of apt-patterns(7), or all their versions that do. Throws
 // ERR_APT_PATTERN with "start" and "end", offsets in the pattern.
-std::vector<uint32_t> MatchPattern(Cache& cache, const std::string& pattern, bool all_versions);
+std::vector<uint32_t> MatchPattern(Cache& cache, const std::string& pattern, bool all_versions,
+                                   const std::function<bool()>& cancelled);
 
 }  // namespace apt_ostree::apt

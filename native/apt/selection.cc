@@ -14,6 +14,8 @@
 #include <memory>
 #include <utility>
 
+#include "apt/expression.h"
+
 namespace apt_ostree::apt {
 
 namespace {
@@ -172,8 +174,7 @@ void Selector::AddPattern(const std::string& text, bool remove, Chosen& chosen) 
     std::string reason;
     _error->PopMessage(reason);
     _error->Discard();
-    Failure failure("ERR_APT_PATTERN", "The pattern '" + text + "' is wrong: " + reason);
-    throw failure.Detail("pattern", text);
+    throw BadPattern(text, reason);
   }
   for (PkgIterator package = cache_.PkgBegin(); !package.end(); ++package) {
     if (package->VersionList == 0 || !(*matcher)(package)) continue;
@@ -252,6 +253,7 @@ Chosen Selector::Choose(const std::string& text, bool remove) {
     AddFile(text, chosen);
     return chosen;
   }
+  CheckExpression(text);
   const auto known = [this](const std::string& name) {
     return !Find(name.substr(0, name.find_first_of("=/"))).end();
   };

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "apt/expression.h"
+
 namespace apt_ostree::apt {
 
 namespace {
@@ -85,6 +87,7 @@ bool FromRelease(pkgSourceList& sources, const pkgSrcRecords::Parser& parser,
 }  // namespace
 
 FoundSource FindSource(CacheFile& file, Session& session, const std::string& text) {
+  CheckExpression(text);
   pkgCache& cache = file;
   Wanted wanted;
   wanted.name = text;

@@ -48,6 +48,9 @@ class AddonData {
   const void* construct_state = nullptr;
 
  private:
+  // libapt-pkg follows dependencies by recursion, however long a chain an archive has.
+  static constexpr size_t kDeepStack = size_t{sizeof(void*) >= 8 ? 1024 : 128} << 20;
+
   struct Call {
     std::function<void(Napi::Env)> run;
   };
@@ -62,7 +65,7 @@ class AddonData {
   // Declared last: stopped first.
   Executor ostree_{"ostree", 8};
   Executor waiting_{"ostree-job", 256, kIdle};
-  Executor apt_{"apt", 1};
+  Executor apt_{"apt", 1, {}, kDeepStack};
   Executor sysroot_{"ostree-sysroot", 1};
   Executor processes_{"ostree-process", 256, kIdle};
 };

@@ -85,14 +85,6 @@ const char* ErrnoCode(int error_number) {
 
 }  // namespace
 
-std::string Clip(const std::string& message) {
-  constexpr size_t kLongest = 4096;
-  if (message.size() <= kLongest) return message;
-  size_t end = kLongest;
-  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0U) == 0x80U) --end;
-  return message.substr(0, end) + "...";
-}
-
 NativeError& NativeError::Domain(std::string domain, int native_code) {
   domain_ = std::move(domain);
   native_code_ = native_code;
@@ -127,7 +119,7 @@ Napi::Error NativeError::ToJs(Napi::Env env) const {
     for (size_t i = 0; i < messages_.size(); ++i) {
       Napi::Object entry = Napi::Object::New(env);
       entry.Set("severity", messages_[i].severity);
-      entry.Set("text", messages_[i].text);
+      entry.Set("text", Clip(messages_[i].text));
       list.Set(static_cast<uint32_t>(i), entry);
     }
     object.Set("messages", list);
@@ -137,7 +129,7 @@ Napi::Error NativeError::ToJs(Napi::Env env) const {
     if (key == "start" || key == "end") {
       object.Set(key, std::stod(value));
     } else {
-      object.Set(key, value);
+      object.Set(key, Clip(value));
     }
   }
   for (const auto& [key, make] : data_) object.Set(key, make(env));

@@ -31,8 +31,8 @@ class ThreadContext {
 
 }  // namespace
 
-Executor::Executor(std::string name, size_t max_threads, std::chrono::seconds idle)
-    : name_(std::move(name)), max_threads_(max_threads), idle_time_(idle) {}
+Executor::Executor(std::string name, size_t max_threads, std::chrono::seconds idle, size_t stack)
+    : name_(std::move(name)), max_threads_(max_threads), idle_time_(idle), stack_(stack) {}
 
 Executor::~Executor() { Stop(); }
 
@@ -55,24 +55,35 @@ void Executor::Submit(Task task, std::shared_ptr<Lane> lane) {
   wake_.notify_one();
 }
 
+void* Executor::Enter(void* start) {
+  const std::unique_ptr<Start> taken(static_cast<Start*>(start));
+  taken->owner.Run(taken->self);
+  return nullptr;
+}
+
 bool Executor::AddThread() {
-  for (std::thread& thread : ended_) thread.join();
+  for (const pthread_t thread : ended_) pthread_join(thread, nullptr);
   ended_.clear();
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return false;
+  if (stack_ > 0) pthread_attr_setstacksize(&attributes, stack_);
   // Signals belong to Node's main thread.
   sigset_t all, previous;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &previous);
   const auto self = threads_.emplace(threads_.end());
-  bool added = true;
-  try {
-    *self = std::thread(&Executor::Run, this, self);
-    pthread_setname_np(self->native_handle(), name_.c_str());
-  } catch (const std::system_error&) {
+  auto start = std::make_unique<Start>(Start{*this, self});
+  const bool added = pthread_create(&*self, &attributes, Enter, start.get()) == 0;
+  pthread_sigmask(SIG_SETMASK, &previous, nullptr);
+  pthread_attr_destroy(&attributes);
+  if (added) {
+    pthread_setname_np(*self, name_.c_str());
+    // It is the thread's.
+    static_cast<void>(start.release());
+  } else {
     // The limit of processes: the threads that there are have to do.
     threads_.erase(self);
-    added = false;
   }
-  pthread_sigmask(SIG_SETMASK, &previous, nullptr);
   return added;
 }
 
@@ -88,7 +99,7 @@ void Executor::Stop() {
     left_.wait(lock, [this] { return threads_.empty(); });
     threads.swap(ended_);
   }
-  for (std::thread& thread : threads) thread.join();
+  for (const pthread_t thread : threads) pthread_join(thread, nullptr);
   // Tasks that wait in a lane may own the object that owns the lane.
   for (const Entry& entry : dropped) {
     if (entry.lane != nullptr) entry.lane->waiting_.clear();

@@ -3,6 +3,8 @@
 // them before any clean-up hook could cancel them.
 #pragma once
 
+#include <pthread.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -11,7 +13,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 
 namespace apt_ostree {
 
@@ -29,8 +30,9 @@ class Lane {
 class Executor {
  public:
   // Threads start when there is work for them, up to `max_threads`, and stay; with `idle`, until
-  // there was none for that long.
-  Executor(std::string name, size_t max_threads, std::chrono::seconds idle = {});
+  // there was none for that long. `stack`: bytes of address space for each one's stack, which cost
+  // memory only where they are used; 0 stands for the system's own size.
+  Executor(std::string name, size_t max_threads, std::chrono::seconds idle = {}, size_t stack = 0);
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
@@ -47,7 +49,13 @@ class Executor {
     Task task;
     std::shared_ptr<Lane> lane;
   };
-  using Threads = std::list<std::thread>;
+  using Threads = std::list<pthread_t>;
+  // What a thread begins with.
+  struct Start {
+    Executor& owner;
+    Threads::iterator self;
+  };
+  static void* Enter(void* start);
   void Run(Threads::iterator self);
   bool AddThread();
   // False when the thread is to end.
@@ -57,6 +65,7 @@ class Executor {
   const std::string name_;
   const size_t max_threads_;
   const std::chrono::seconds idle_time_;
+  const size_t stack_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::condition_variable left_;

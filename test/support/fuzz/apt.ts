@@ -10,7 +10,7 @@ import {
   parseSources,
   readSources,
 } from 'apt-ostree/apt';
-import { formatStanzas, randomUniverse } from '../apt-universe.js';
+import { formatStanzas, randomUniverse, record } from '../apt-universe.js';
 import { textDamage } from './mutate.js';
 import { exhaust } from './ostree-objects.js';
 import type { Probe } from './probe.js';
@@ -33,6 +33,22 @@ const kFields = [
   'install ok installed',
   'install reinstreq half-installed',
   'hold ok config-files',
+  // Longer than a text of apt's cache.
+  `${'w'.repeat(70_000)}`,
+  `b (= ${'1'.repeat(70_000)})`,
+  `Section: ${'s'.repeat(70_000)}\n`,
+  `Provides: ${'v'.repeat(70_000)}\n`,
+];
+
+/** Expressions that take more than anybody has. */
+const kCostly = [
+  `${'('.repeat(20_000)}a${')'.repeat(20_000)}`,
+  '((((x{1,255}){1,255}){1,255}){1,255})',
+  `${'('.repeat(40)}x${'+)'.repeat(40)}+`,
+  '^(.*)(.*)(.*)(.*)\\1\\2\\3\\4x$',
+  `${'*'.repeat(100_000)}[`,
+  `${'?not('.repeat(50_000)}?true${')'.repeat(50_000)}`,
+  '~nx|'.repeat(200_000),
 ];
 
 async function readCache(cache: AptCache, probe: Probe): Promise<void> {
@@ -242,6 +258,75 @@ iHUEARYKAB0WIQTnothing
         bytes: Buffer.from(signed),
         damage: textDamage([...words, '-----BEGIN PGP SIGNATURE-----', '- -----']),
         read: (bytes, probe) => read(bytes, probe, 'InRelease'),
+      },
+    ];
+  },
+};
+
+/** Packages each of which needs the next, with damage in their middle. */
+export const chains: FuzzTarget = {
+  runs: 6,
+  async prepare(directory) {
+    const made = await withLists(directory);
+    const names = await readdir(made.lists);
+    const index = path.join(made.lists, names.find((name) => /_Packages$/.test(name)) ?? '');
+    const chain = Array.from({ length: 20_000 }, (_, i) =>
+      record(`c${i}`, '1', { Depends: `c${i + 1}` }),
+    );
+    await writeFile(index, formatStanzas([...chain, record('c20000', '1')]));
+    return [
+      await stateFile(made, index, kFields, async (cache, probe) => {
+        await probe.call('solve', () => cache.solve({ install: ['c0'], order: false }));
+        await probe.call('whyNot', () => cache.whyNot('c0'));
+      }),
+    ];
+  },
+};
+
+/** What callers ask for, and the pins of a root. */
+export const expressions: FuzzTarget = {
+  runs: 150,
+  async prepare(directory) {
+    const made = await withLists(directory);
+    const root = path.join(directory, 'root');
+    await mkdir(path.join(root, 'etc/apt/preferences.d'), { recursive: true });
+    const context = await AptContext.create(made.options);
+    const cache = await context.open();
+    const words = [...kCostly, '?or(', '~n', '!', '|', '{1,9}', '[[:alpha:]]', '\\1', '/'];
+    const ask = async (text: string, probe: Probe) => {
+      await probe.call('match', () => cache.match(text));
+      await probe.call('search', () => cache.search(text, { kind: 'regex' }));
+      await probe.call('glob', () => cache.search(text, { kind: 'glob' }));
+      await probe.call('install', () => cache.solve({ install: [text], order: false }));
+      await probe.call('remove', () => cache.solve({ remove: [text], order: false }));
+      await probe.call('release', () => cache.solve({ install: [`p1/${text}`], order: false }));
+      await probe.call('satisfy', () => cache.solve({ satisfy: [text], order: false }));
+      await probe.call('source', () => cache.source(text));
+    };
+    const kinds = ['?and(?name(p[0-9]+), ?not(?installed))', '^p(1|2){1,3}$', '*1*', 'p1 | p2'];
+    return [
+      ...kinds.map((text) => ({
+        name: `request ${text}`,
+        bytes: Buffer.from(text),
+        damage: textDamage(words),
+        read: (bytes: Buffer, probe: Probe) => ask(bytes.toString(), probe),
+      })),
+      {
+        name: 'preferences of a root',
+        bytes: Buffer.from(
+          'Package: /^p[0-9]$/ p2*\nPin: release a=/st.*/\nPin-Priority: 700\n\n' +
+            'Package: src:p1\nPin: version /1.*/\nPin-Priority: -10\n',
+        ),
+        damage: textDamage([...kCostly.map((text) => `/${text}/`), '\n ', '# x\n', '/']),
+        async read(bytes, probe) {
+          await writeFile(path.join(root, 'etc/apt/preferences'), bytes);
+          await writeFile(path.join(root, 'etc/apt/preferences.d/one'), bytes);
+          const state = path.join(directory, 'rooted');
+          const options = { ...made.options, directory: state, root };
+          await openAnd(options, probe, async (opened) => {
+            await probe.call('policy', () => opened.policy('p1'));
+          });
+        },
       },
     ];
   },

@@ -1,4 +1,4 @@
-import { indexes, releases, settings, sourceIndexes } from './apt.js';
+import { chains, expressions, indexes, releases, settings, sourceIndexes } from './apt.js';
 import { deb822, file, tar } from './deb.js';
 import { deltas, summaries, sysroots, texts } from './ostree-files.js';
 import { config, detached, objects, parsing, refs, writing } from './ostree-objects.js';
@@ -23,4 +23,6 @@ export const targets: Readonly<Record<string, FuzzTarget>> = {
   'apt.sources': sourceIndexes,
   'apt.releases': releases,
   'apt.settings': settings,
+  'apt.chains': chains,
+  'apt.expressions': expressions,
 };

@@ -152,3 +152,32 @@ test('sources of a release', () => {
     source({ suites: ['bookworm/updates'] }),
   ]);
 });
+
+describe('what would be written as something else', () => {
+  test.each<[string, Partial<AptSource>]>([
+    ['a line in a name', { options: { 'X: y\nAllow-Insecure': 'yes' } }],
+    ['a field of its own', { options: { uris: 'http://other/' } }],
+    ['a line in an address', { uris: ['http://a/\nTrusted: yes'] }],
+    ['two words for one', { suites: ['a b'] }],
+    ['a component of nothing', { components: [''] }],
+    ['a word of any length', { suites: ['s'.repeat(70_000)] }],
+    ['a value of any length', { options: { Languages: 'x'.repeat(70_000) } }],
+    ['any number', { uris: Array.from({ length: 20_000 }, (_, i) => `http://x${i}/`) }],
+  ])('%s is refused', (_name, part) => {
+    expect(() => formatSources([source(part)])).toThrowError(
+      expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' }),
+    );
+  });
+
+  test('of files, names that apt does not know are left out, changes of lists kept', () => {
+    const text = 'deb [lang+=de,fr arch-=i386 x_y=z enabled=no] http://a/debian bookworm main\n';
+    expect(parseSources(text, { format: 'list' })).toEqual([
+      source({
+        uris: ['http://a/debian'],
+        options: { 'Languages-Add': 'de fr', 'Architectures-Remove': 'i386' },
+      }),
+    ]);
+    const stanza = 'Types: deb\nURIs: http://a/\nSuites: x\nComponents: main\nX_Y: z\n';
+    expect(parseSources(stanza)[0]?.options).toEqual({});
+  });
+});

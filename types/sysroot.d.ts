@@ -19,7 +19,7 @@ export interface NativeSysrootFunctions {
     read(path: string): NativeJob<NativeBootConfig>;
   };
   kernelArgumentsParse(text: string): string[];
-  kernelArgumentsEdit(list: readonly string[], edit: string, argument: string): string[];
+  kernelArgumentsEdit(list: readonly string[], edit: string, edits: readonly string[]): string[];
   kernelArgumentsContains(list: readonly string[], argument: string): boolean;
   kernelArgumentsLast(list: readonly string[], key: string): string | undefined;
   kernelArgumentsText(list: readonly string[]): string;

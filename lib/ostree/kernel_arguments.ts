@@ -47,7 +47,7 @@ export class KernelArguments implements Iterable<string> {
   /** Of single arguments, none by default. @see `ostree_kernel_args_append` */
   static from(list: Iterable<string> = []): KernelArguments {
     checkIterable(list, 'list');
-    return new KernelArguments([]).append(...list);
+    return new KernelArguments([]).#edit('append', [...list]);
   }
 
   /**
@@ -67,12 +67,10 @@ export class KernelArguments implements Iterable<string> {
   }
 
   #edit(edit: Edit, args: readonly string[]): KernelArguments {
-    const list = checkStrings(args, 'arguments').reduce<readonly string[]>(
-      (before, argument) =>
-        callNative('ostree', () => binding().kernelArgumentsEdit(before, edit, argument)),
-      this.#list,
+    const texts = checkStrings(args, 'arguments');
+    return new KernelArguments(
+      callNative('ostree', () => binding().kernelArgumentsEdit(this.#list, edit, texts)),
     );
-    return new KernelArguments([...list]);
   }
 
   /** With these at the end. @see `ostree_kernel_args_append` */

@@ -3,6 +3,8 @@
 #include <ostree.h>
 
 #include <fstream>
+#include <functional>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -54,30 +56,51 @@ Napi::Value Parse(const Napi::CallbackInfo& info) {
   return ListToJs(info.Env(), arguments.get());
 }
 
+// Null for the name of no edit; false with an error where it cannot be done.
+std::function<bool(OstreeKernelArgs*, const char*, GError**)> EditOf(const std::string& name) {
+  using Call = gboolean (*)(OstreeKernelArgs*, const char*, GError**);
+  using SureCall = void (*)(OstreeKernelArgs*, const char*);
+  static const std::map<std::string, Call> calls = {
+      {"replace", ostree_kernel_args_new_replace},
+      {"delete", ostree_kernel_args_delete},
+      {"deleteIfPresent", ostree_kernel_args_delete_if_present},
+      {"deleteKey", ostree_kernel_args_delete_key_entry},
+  };
+  static const std::map<std::string, SureCall> sure = {
+      {"append", ostree_kernel_args_append},
+      {"appendIfMissing", ostree_kernel_args_append_if_missing},
+      {"set", ostree_kernel_args_replace},
+  };
+  if (const auto found = calls.find(name); found != calls.end()) {
+    return [call = found->second](OstreeKernelArgs* arguments, const char* text, GError** error) {
+      return call(arguments, text, error) != FALSE;
+    };
+  }
+  if (const auto found = sure.find(name); found != sure.end()) {
+    return [call = found->second](OstreeKernelArgs* arguments, const char* text, GError**) {
+      call(arguments, text);
+      return true;
+    };
+  }
+  return nullptr;
+}
+
+// kernelArgumentsEdit(list, edit, arguments): all in one call, for the list is taken in each time.
 Napi::Value Edit(const Napi::CallbackInfo& info) {
   KernelArgsPtr arguments = FromList(info[0]);
-  const std::string edit = CheckedString(info[1], "edit");
-  const std::string text = CheckedArgument(info[2], "argument");
-  GError* error = nullptr;
-  bool done = true;
-  if (edit == "append") {
-    ostree_kernel_args_append(arguments.get(), text.c_str());
-  } else if (edit == "appendIfMissing") {
-    ostree_kernel_args_append_if_missing(arguments.get(), text.c_str());
-  } else if (edit == "set") {
-    ostree_kernel_args_replace(arguments.get(), text.c_str());
-  } else if (edit == "replace") {
-    done = ostree_kernel_args_new_replace(arguments.get(), text.c_str(), &error) != FALSE;
-  } else if (edit == "delete") {
-    done = ostree_kernel_args_delete(arguments.get(), text.c_str(), &error) != FALSE;
-  } else if (edit == "deleteIfPresent") {
-    done = ostree_kernel_args_delete_if_present(arguments.get(), text.c_str(), &error) != FALSE;
-  } else if (edit == "deleteKey") {
-    done = ostree_kernel_args_delete_key_entry(arguments.get(), text.c_str(), &error) != FALSE;
-  } else {
-    throw InvalidArgumentValue(info.Env(), "edit", "is not an edit");
+  const auto edit = EditOf(CheckedString(info[1], "edit"));
+  if (edit == nullptr) throw InvalidArgumentValue(info.Env(), "edit", "is not an edit");
+  if (!info[2].IsArray()) {
+    throw InvalidArgumentType(info.Env(), "arguments", "an instance of Array", info[2]);
   }
-  if (!done) throw FromGError(error, "Editing kernel arguments").ToJs(info.Env());
+  const auto list = info[2].As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const std::string text = CheckedArgument(list.Get(i), "argument");
+    GError* error = nullptr;
+    if (!edit(arguments.get(), text.c_str(), &error)) {
+      throw FromGError(error, "Editing kernel arguments").ToJs(info.Env());
+    }
+  }
   return ListToJs(info.Env(), arguments.get());
 }
 

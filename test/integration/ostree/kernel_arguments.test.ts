@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { KernelArguments } from 'apt-ostree/ostree';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
+import { binding } from '../../../lib/binding.js';
 import { temporaryDirectory } from '../../support/temp.js';
 
 const scratch = await temporaryDirectory('kernel-arguments');
@@ -121,4 +122,17 @@ test('any edits of odd texts end in a list or an error', () => {
     }
     expect(KernelArguments.from(list).toString()).toBe(list.toString());
   }
+});
+
+test('many arguments are one call', () => {
+  const edit = vi.spyOn(binding(), 'kernelArgumentsEdit');
+  const many = Array.from({ length: 3000 }, (_, i) => `key${i}=value`);
+  const list = KernelArguments.from(many);
+  expect(list.delete(...many.slice(1)).toArray()).toEqual(['key0=value']);
+  expect(edit).toHaveBeenCalledTimes(2);
+  edit.mockRestore();
+  expect(list).toHaveLength(3000);
+  expect(() => list.append('good', '')).toThrow(
+    expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }),
+  );
 });

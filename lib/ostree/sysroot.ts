@@ -300,7 +300,7 @@ export class Sysroot extends SysrootHandle {
   }
 
   /**
-   * Replaces the kernel arguments of a deployment.
+   * Replaces the kernel arguments of a deployment. Each must be one line and not empty.
    *
    * @throws `ENOENT` for an unknown id.
    * @see `ostree_sysroot_deployment_set_kargs`

@@ -102,8 +102,10 @@ export class SysrootHandle {
    * that the caller is inside of. @throws `EDEADLK`
    */
   protected async refuseDeadlock(): Promise<void> {
-    const { dev, ino } = await stat(`${this.path}/ostree/repo`, { bigint: true });
-    refuseDeadlock(`${dev}:${ino}`, undefined, 'exclusive', `${this.path}/ostree/repo`);
+    const repo = `${this.path}/ostree/repo`;
+    // Nobody is inside of one that is missing; the call itself says what is wrong.
+    const found = await stat(repo, { bigint: true }).catch(() => undefined);
+    if (found) refuseDeadlock(`${found.dev}:${found.ino}`, undefined, 'exclusive', repo);
   }
 
   /** With the lock, which is taken for the call if nobody here holds it. */

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/values.h"
 #include "ostree/features.h"
+#include "ostree/names.h"
 #include "ostree/sound.h"
 
 namespace apt_ostree {
@@ -61,7 +62,8 @@ std::vector<std::string> BootArguments(OstreeDeployment* deployment) {
   KernelArgsPtr arguments(ostree_kernel_args_from_string(options));
   GStrvPtr list(ostree_kernel_args_to_strv(arguments.get()));
   for (char** argument = list.get(); *argument != nullptr; ++argument) {
-    result.emplace_back(*argument);
+    // Two spaces in a row make an empty argument.
+    if (**argument != '\0') result.emplace_back(*argument);
   }
   return result;
 }
@@ -153,6 +155,18 @@ GObjectPtr<OstreeDeployment> FindDeployment(OstreeSysroot* sysroot, const std::s
     if (data.id() == id) return GObjectPtr<OstreeDeployment>::Share(deployment);
   }
   throw NativeError("ENOENT", "No such deployment: " + id).Detail("ref", id);
+}
+
+KeyFileGroups CheckedOrigin(Napi::Value value, const std::string& name) {
+  KeyFileGroups groups = CheckedKeyFile(value, name);
+  for (const auto& [group, keys] : groups) {
+    if (group != "origin" || !keys) continue;
+    for (const auto& [key, text] : *keys) {
+      if (key != "refspec" || !text) continue;
+      CheckedRefspec(Napi::String::New(value.Env(), *text), name + ".origin.refspec");
+    }
+  }
+  return groups;
 }
 
 GKeyFilePtr LoadOrigin(OstreeSysroot* sysroot, OstreeDeployment* deployment) {

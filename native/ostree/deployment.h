@@ -50,6 +50,8 @@ std::vector<std::string> BootArguments(OstreeDeployment* deployment);
 // Puts `ostree=` where it was before, in a list without it.
 void KeepOstreeArgument(OstreeDeployment* deployment, std::vector<std::string>* list);
 
+// What is to be changed in an origin file: a key file whose `refspec` is one.
+KeyFileGroups CheckedOrigin(Napi::Value value, const std::string& name);
 // The origin file as it stands, with its comments; empty where there is none.
 GKeyFilePtr LoadOrigin(OstreeSysroot* sysroot, OstreeDeployment* deployment);
 

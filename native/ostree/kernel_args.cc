@@ -2,6 +2,7 @@
 
 #include <ostree.h>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -32,26 +33,35 @@ Napi::Value ListToJs(Napi::Env env, OstreeKernelArgs* arguments) {
   return StringsToJs(env, texts);
 }
 
-// One by one, without splitting at spaces: what to_strv gave comes back the same.
-KernelArgsPtr FromList(Napi::Value value) {
-  KernelArgsPtr arguments(ostree_kernel_args_new());
-  for (const std::string& text : CheckedStrings(value, "list")) {
-    ostree_kernel_args_append(arguments.get(), text.c_str());
+// Tabs are blanks to the kernel, and so they may stand in what somebody wrote by hand.
+void RequireOneLine(Napi::Env env, const std::string& text, const std::string& name) {
+  const bool control = std::any_of(text.begin(), text.end(), [](unsigned char c) {
+    return (c < 0x20 && c != '\t') || c == 0x7f;
+  });
+  if (control) {
+    throw InvalidArgumentValue(env, name, "must be one line without control characters");
   }
-  return arguments;
 }
 
 std::string CheckedArgument(Napi::Value value, const std::string& name) {
   std::string text = CheckedString(value, name);
   if (text.empty()) throw InvalidArgumentValue(value.Env(), name, "must not be empty");
-  if (text.find('\n') != std::string::npos) {
-    throw InvalidArgumentValue(value.Env(), name, "must be one line");
-  }
+  RequireOneLine(value.Env(), text, name);
   return text;
+}
+
+// One by one, without splitting at spaces: what to_strv gave comes back the same.
+KernelArgsPtr FromList(Napi::Value value) {
+  KernelArgsPtr arguments(ostree_kernel_args_new());
+  for (const std::string& text : CheckedKernelArguments(value, "list")) {
+    ostree_kernel_args_append(arguments.get(), text.c_str());
+  }
+  return arguments;
 }
 
 Napi::Value Parse(const Napi::CallbackInfo& info) {
   const std::string text = CheckedString(info[0], "text");
+  RequireOneLine(info.Env(), text, "text");
   KernelArgsPtr arguments(ostree_kernel_args_from_string(text.c_str()));
   return ListToJs(info.Env(), arguments.get());
 }
@@ -160,7 +170,11 @@ Napi::Value AppendCommandLine(const Napi::CallbackInfo& info) {
   std::stringstream content;
   content << file.rdbuf();
   if (!file) throw FromErrno(errno, "Reading the kernel command line", path).ToJs(info.Env());
-  for (const std::string& text : SplitCommandLine(content.str())) {
+  std::string line = content.str();
+  if (!line.empty() && line.back() == '\n') line.pop_back();
+  for (const std::string& text : SplitCommandLine(line)) {
+    // Inside of quotes.
+    RequireOneLine(info.Env(), text, "path");
     // What the boot loader adds by itself.
     if (g_str_has_prefix(text.c_str(), "BOOT_IMAGE=") ||
         g_str_has_prefix(text.c_str(), "initrd=")) {
@@ -172,6 +186,18 @@ Napi::Value AppendCommandLine(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
+
+std::vector<std::string> CheckedKernelArguments(Napi::Value value, const std::string& name) {
+  if (!value.IsArray()) {
+    throw InvalidArgumentType(value.Env(), name, "an instance of Array", value);
+  }
+  Napi::Array list = value.As<Napi::Array>();
+  std::vector<std::string> arguments;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    arguments.push_back(CheckedArgument(list.Get(i), name + "[" + std::to_string(i) + "]"));
+  }
+  return arguments;
+}
 
 void InitKernelArguments(Napi::Env env, Napi::Object exports) {
   exports.Set("kernelArgumentsParse", Napi::Function::New<Parse>(env));

@@ -9,7 +9,9 @@
 
 #include "core/arguments.h"
 #include "core/error.h"
+#include "core/open.h"
 #include "ostree/deployment.h"
+#include "ostree/kernel_args.h"
 #include "ostree/names.h"
 #include "ostree/read.h"
 #include "ostree/repo.h"
@@ -102,8 +104,11 @@ DeployOptions CheckedDeployOptions(const Options& options) {
     CheckedRefspec(options.Raw("refspec"), "refspec");
     deploy.refspec = options.String("refspec");
   }
-  deploy.origin = CheckedKeyFile(options.Raw("origin"), "origin");
-  if (options.Has("kernelArguments")) deploy.kernel_arguments = options.Strings("kernelArguments");
+  deploy.origin = CheckedOrigin(options.Raw("origin"), "origin");
+  if (options.Has("kernelArguments")) {
+    deploy.kernel_arguments =
+        CheckedKernelArguments(options.Raw("kernelArguments"), "kernelArguments");
+  }
   deploy.merge = options.OptionalString("merge");
   if (options.Has("overlayInitrds")) {
     Napi::Value list = options.Raw("overlayInitrds");
@@ -273,6 +278,10 @@ Napi::Value Sysroot::Open(const Napi::CallbackInfo& info) {
   return Job::Start(
       info.Env(), AddonData::Of(info.Env()).sysroot(), nullptr, info.Env().Undefined(),
       [path = std::move(path), initialize](JobContext& job) -> ToJs {
+        // libostree would wait for the writer of a FIFO.
+        const std::string config = path + "/ostree/repo/config";
+        struct stat found {};
+        if (stat(config.c_str(), &found) == 0) OpenRegular(config, "Loading the sysroot");
         auto state = std::make_shared<SysrootState>(path);
         if (initialize) {
           // As `ostree admin init-fs --modern` leaves it: boot and ostree, nothing else.
@@ -307,6 +316,7 @@ Napi::Value Sysroot::Load(const Napi::CallbackInfo& info) {
 Napi::Value Sysroot::OpenRepo(const Napi::CallbackInfo& info) {
   return Start(info, [state = state()](JobContext& job) -> ToJs {
     state->UseLoaded();
+    RequireRepository(state->path() + "/ostree/repo");
     // A handle of its own: on the sysroot's, a clean-up would prune inside the transactions of
     // the caller, because libostree only upgrades a lock that the same handle holds.
     auto repo_path =
@@ -433,7 +443,7 @@ Napi::Value Sysroot::SetMutable(const Napi::CallbackInfo& info) {
 
 Napi::Value Sysroot::SetOrigin(const Napi::CallbackInfo& info) {
   std::string id = Arguments(info).String(0, "id");
-  KeyFileGroups changes = CheckedKeyFile(info[1], "changes");
+  KeyFileGroups changes = CheckedOrigin(info[1], "changes");
   return Start(
       info, [state = state(), id = std::move(id), changes = std::move(changes)](JobContext& job) {
         auto sysroot = state->UseLocked();
@@ -453,7 +463,7 @@ Napi::Value Sysroot::SetOrigin(const Napi::CallbackInfo& info) {
 
 Napi::Value Sysroot::SetKernelArguments(const Napi::CallbackInfo& info) {
   std::string id = Arguments(info).String(0, "id");
-  std::vector<std::string> list = CheckedStrings(info[1], "kernelArguments");
+  std::vector<std::string> list = CheckedKernelArguments(info[1], "kernelArguments");
   return Start(
       info, [state = state(), id = std::move(id), list = std::move(list)](JobContext& job) mutable {
         auto sysroot = state->UseToBoot();

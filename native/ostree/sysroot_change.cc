@@ -10,6 +10,7 @@
 #include "core/values.h"
 #include "ostree/bootconfig.h"
 #include "ostree/deployment.h"
+#include "ostree/kernel_args.h"
 #include "ostree/reachable.h"
 #include "ostree/sysroot.h"
 
@@ -169,12 +170,7 @@ Napi::Value Sysroot::BootVersions(const Napi::CallbackInfo& info) {
 
 Napi::Value Sysroot::SetKernelArgumentsInPlace(const Napi::CallbackInfo& info) {
   std::string id = Arguments(info).String(0, "id");
-  std::vector<std::string> list = CheckedStrings(info[1], "kernelArguments");
-  for (const std::string& argument : list) {
-    if (argument.find('\n') != std::string::npos) {
-      throw InvalidArgumentValue(info.Env(), "kernelArguments", "must be one line");
-    }
-  }
+  std::vector<std::string> list = CheckedKernelArguments(info[1], "kernelArguments");
   return Start(info,
                [state = state(), id = std::move(id),
                 list = std::move(list)](JobContext& job) mutable -> ToJs {

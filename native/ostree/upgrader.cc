@@ -19,28 +19,54 @@ struct UpgradeOptions {
   bool allow_older = false, pull = true, deploy = true, stage = false;
 };
 
-// The new deployment gets the origin file of the one that it is merged with as it stands: keys and
-// comments that this does not know belong to others.
-void KeepOrigin(OstreeSysroot* sysroot, OstreeSysrootUpgrader* upgrader,
-                const UpgradeOptions& upgrade, GCancellable* cancellable) {
+// A deployment shows another origin as its own while this lives.
+class OriginInPlace {
+ public:
+  OriginInPlace(OstreeDeployment* deployment, GKeyFile* origin) : deployment_(deployment) {
+    GKeyFile* before = ostree_deployment_get_origin(deployment);
+    if (before != nullptr) before_.reset(g_key_file_ref(before));
+    ostree_deployment_set_origin(deployment, origin);
+  }
+  ~OriginInPlace() { ostree_deployment_set_origin(deployment_, before_.get()); }
+  OriginInPlace(const OriginInPlace&) = delete;
+  OriginInPlace& operator=(const OriginInPlace&) = delete;
+
+ private:
+  OstreeDeployment* deployment_;
+  GKeyFilePtr before_;
+};
+
+GObjectPtr<OstreeSysrootUpgrader> NewUpgrader(OstreeSysroot* sysroot, const UpgradeOptions& upgrade,
+                                              GCancellable* cancellable) {
   const char* stateroot = upgrade.stateroot ? upgrade.stateroot->c_str() : nullptr;
   auto merge =
       GObjectPtr<OstreeDeployment>::Take(ostree_sysroot_get_merge_deployment(sysroot, stateroot));
+  // The new deployment gets the origin file of the one that it is merged with as it stands: keys
+  // and comments that this does not know belong to others.
   GKeyFilePtr origin = merge ? LoadOrigin(sysroot, merge.get()) : GKeyFilePtr(g_key_file_new());
+  std::optional<OriginInPlace> in_place;
   if (upgrade.refspec) {
     g_key_file_set_string(origin.get(), "origin", "refspec", upgrade.refspec->c_str());
-  } else if (!g_key_file_has_key(origin.get(), "origin", "refspec", nullptr)) {
-    return;
+    // The upgrader reads what the origin names, though it is given something else afterwards.
+    if (merge) in_place.emplace(merge.get(), origin.get());
   }
   // As the command: an earlier commit that was asked for, and what is said of a hotfix, end here.
   ostree_deployment_origin_remove_transient_state(origin.get());
   if (upgrade.commit) {
     g_key_file_set_string(origin.get(), "origin", "override-commit", upgrade.commit->c_str());
   }
+  int flags = OSTREE_SYSROOT_UPGRADER_FLAGS_IGNORE_UNCONFIGURED;
+  if (upgrade.stage) flags |= OSTREE_SYSROOT_UPGRADER_FLAGS_STAGE;
   GError* error = nullptr;
-  if (!ostree_sysroot_upgrader_set_origin(upgrader, origin.get(), cancellable, &error)) {
+  auto upgrader =
+      GObjectPtr<OstreeSysrootUpgrader>::Take(ostree_sysroot_upgrader_new_for_os_with_flags(
+          sysroot, stateroot, static_cast<OstreeSysrootUpgraderFlags>(flags), cancellable, &error));
+  if (!upgrader) throw FromGError(error, "Upgrading");
+  if (g_key_file_has_key(origin.get(), "origin", "refspec", nullptr) &&
+      !ostree_sysroot_upgrader_set_origin(upgrader.get(), origin.get(), cancellable, &error)) {
     throw FromGError(error, "Setting the origin").Detail("ref", upgrade.refspec.value_or(""));
   }
+  return upgrader;
 }
 
 }  // namespace
@@ -68,8 +94,6 @@ Napi::Value Sysroot::Upgrade(const Napi::CallbackInfo& info) {
       throw NativeError("ERR_INVALID_STATE", "Not booted into this sysroot")
           .Detail("path", state->path());
     }
-    int flags = OSTREE_SYSROOT_UPGRADER_FLAGS_IGNORE_UNCONFIGURED;
-    if (upgrade.stage) flags |= OSTREE_SYSROOT_UPGRADER_FLAGS_STAGE;
     const ScopedContext context;
     GError* error = nullptr;
     // Remotes may have been added by others since the sysroot was loaded.
@@ -77,12 +101,7 @@ Napi::Value Sysroot::Upgrade(const Napi::CallbackInfo& info) {
       throw FromGError(error, "Reading the configuration").Detail("path", state->path());
     }
     if (upgrade.deploy) state->UseToBoot();
-    auto upgrader =
-        GObjectPtr<OstreeSysrootUpgrader>::Take(ostree_sysroot_upgrader_new_for_os_with_flags(
-            sysroot.get(), upgrade.stateroot ? upgrade.stateroot->c_str() : nullptr,
-            static_cast<OstreeSysrootUpgraderFlags>(flags), job.cancellable(), &error));
-    if (!upgrader) throw FromGError(error, "Upgrading").Detail("path", state->path());
-    KeepOrigin(sysroot.get(), upgrader.get(), upgrade, job.cancellable());
+    const auto upgrader = NewUpgrader(sysroot.get(), upgrade, job.cancellable());
     int pull = OSTREE_SYSROOT_UPGRADER_PULL_FLAGS_NONE;
     if (upgrade.allow_older) pull |= OSTREE_SYSROOT_UPGRADER_PULL_FLAGS_ALLOW_OLDER;
     if (!upgrade.pull) pull |= OSTREE_SYSROOT_UPGRADER_PULL_FLAGS_SYNTHETIC;

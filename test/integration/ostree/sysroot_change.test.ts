@@ -2,6 +2,7 @@ import { readlink, rm, writeFile } from 'node:fs/promises';
 import { type Deployment, ostreeFeatures, Sysroot } from 'apt-ostree/ostree';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { bootableEdits, commitEdits, ostree } from '../../support/ostree.js';
+import { run } from '../../support/run.js';
 import { temporaryDirectory } from '../../support/temp.js';
 
 process.env.OSTREE_SYSROOT_DEBUG = 'mutable-deployments';
@@ -60,6 +61,55 @@ test('kernel arguments are edited as ostree admin deploy does', async () => {
       kernelArgumentEdits: { delete: ['nothing'] },
     }),
   ).rejects.toMatchObject({ code: expect.stringMatching(/^E/) });
+});
+
+test('kernel arguments that would write more than themselves are refused', async () => {
+  const entry = async () =>
+    (await run('sh', ['-c', `cat ${sysroot.path}/boot/loader/entries/*`])).stdout;
+  const before = await entry();
+  const target = { stateroot: 'debian', rev: 'debian' };
+  for (const bad of ['a=b\nlinux /evil', 'a\rb', 'a\x1b', 'a\x7f', '', 'a\0b', 7 as never]) {
+    for (const call of [
+      () => sysroot.deploy({ ...target, kernelArguments: ['ok', bad] }),
+      () => sysroot.deploy({ ...target, kernelArguments: ['ok', bad], stage: true }),
+      () => sysroot.deploy({ ...target, kernelArgumentEdits: { append: [bad] } }),
+      () => sysroot.deploy({ ...target, kernelArgumentEdits: { set: [bad] } }),
+      () => sysroot.setKernelArguments(first.id, ['ok', bad]),
+      () => sysroot.setKernelArgumentsInPlace(first.id, ['ok', bad]),
+    ]) {
+      await expect(call()).rejects.toMatchObject({
+        name: 'TypeError',
+        code: expect.stringMatching(/^ERR_INVALID_ARG_/),
+      });
+    }
+  }
+  expect(await entry()).toBe(before);
+  expect((await sysroot.reload()).map(({ id }) => id)).toEqual([first.id]);
+});
+
+test('an origin names refs only', async () => {
+  for (const refspec of ['../../x', '', 'a:b:c', 'x\n[y]']) {
+    for (const call of [
+      () => sysroot.setOrigin(first.id, { origin: { refspec } }),
+      () => sysroot.deploy({ stateroot: 'debian', rev: 'debian', origin: { origin: { refspec } } }),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
+    }
+  }
+  await sysroot.setOrigin(first.id, { origin: { refspec: 'origin:debian', note: '../../x' } });
+  expect(sysroot.deployments[0]).toMatchObject({ refspec: 'origin:debian' });
+  await sysroot.setOrigin(first.id, { origin: { refspec: null } });
+});
+
+test('without its repository it says so, and whether it is closed', async () => {
+  await rm(`${sysroot.path}/ostree/repo`, { recursive: true });
+  for (const call of [() => sysroot.cleanup(), () => sysroot.pruneRepo()]) {
+    await expect(call()).rejects.toMatchObject({ name: 'OstreeError' });
+  }
+  await sysroot.close();
+  for (const call of [() => sysroot.cleanup(), () => sysroot.pruneRepo()]) {
+    await expect(call()).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+  }
 });
 
 test('kernel arguments change in place', async () => {

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { Repo, Sysroot } from 'apt-ostree/ostree';
 import { afterAll, expect, test } from 'vitest';
 import { bootableEdits, commitEdits, ostree } from '../../support/ostree.js';
@@ -54,6 +55,16 @@ test('upgrade, refuse to go back, switch; ostree admin upgrade agrees', async ()
   );
   expect(await upgrade()).toMatchObject({ deployed: true });
   expect(sysroot.deployments[0]?.checksum).toBe(await source.resolveRev('testing'));
+
+  // What the old origin says does not matter where a new one is given.
+  const origin = `${sysroot.deployments[0]?.path}.origin`;
+  await writeFile(origin, '[origin]\nrefspec=../../x\n[mine]\na=b\n');
+  await expect(upgrade()).rejects.toMatchObject({ name: 'OstreeError' });
+  expect(await upgrade({ refspec: 'origin:testing' })).toMatchObject({ deployed: true });
+  expect(sysroot.deployments[0]).toMatchObject({
+    refspec: 'origin:testing',
+    origin: { mine: { a: 'b' } },
+  });
 
   await expect(sysroot.upgrade()).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' });
   await expect(upgrade({ stage: true })).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' });

@@ -19,6 +19,7 @@
 #include "core/parallel.h"
 #include "deb/layer.h"
 #include "ostree/content.h"
+#include "ostree/names.h"
 
 namespace apt_ostree {
 
@@ -27,7 +28,6 @@ namespace {
 // Fewer files are not worth another thread.
 constexpr size_t kFilesPerThread = 32;
 constexpr unsigned kMostThreads = 4;
-constexpr ptrdiff_t kDeepest = 256;
 
 NativeError BadLayer(const std::string& text, const std::string& path) {
   return NativeError("ERR_COMPOSE_LAYOUT", text + ": " + path).Detail("path", path);
@@ -181,10 +181,8 @@ class Merger {
   void Directory(int fd, OstreeMutableTree* tree, const std::string& relative, bool skipped) {
     job_.ThrowIfCancelled();
     const std::string path = Full(relative);
-    // Trees are walked by recursion, here and in libostree.
-    if (std::count(relative.begin(), relative.end(), '/') > kDeepest) {
-      throw BadLayer("Directories are nested too deep", top_);
-    }
+    const auto above = static_cast<size_t>(std::count(relative.begin(), relative.end(), '/'));
+    if (above >= kDeepestTree) throw BadLayer("Directories are nested too deep", top_);
     struct stat info;
     if (fstat(fd, &info) != 0) throw FromErrno(errno, "Reading", path);
     const Marks marks = MarksOf(fd, path);

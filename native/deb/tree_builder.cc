@@ -4,10 +4,9 @@
 #include <climits>
 
 #include "deb/source.h"
+#include "ostree/names.h"
 
 namespace apt_ostree {
-
-constexpr size_t kDeepest = 256;
 
 std::string CleanPath(const std::string& name) {
   // Names are strings in OSTree's own metadata.
@@ -28,8 +27,7 @@ std::string ContainedPath(const std::string& name) {
     if (part.empty() || part == ".") continue;
     if (part == "..") throw Damaged("the name " + name + " leads out of the package");
     if (part.size() > 255) throw Unsupported("too long a file name");
-    // Trees are walked by recursion, here and in libostree.
-    if (++depth > kDeepest || path.size() > PATH_MAX) throw Unsupported("too deep a directory");
+    if (++depth > kDeepestTree || path.size() > PATH_MAX) throw Unsupported("too deep a directory");
     if (!path.empty()) path += '/';
     path += part;
   }

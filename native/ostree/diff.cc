@@ -8,6 +8,7 @@
 #include "ostree/names.h"
 #include "ostree/read.h"
 #include "ostree/repo.h"
+#include "ostree/sound.h"
 
 namespace apt_ostree {
 
@@ -44,8 +45,10 @@ class CommitDiff {
  public:
   CommitDiff(OstreeRepo* repo, const JobContext& job) : repo_(repo), job_(job) {}
 
-  void Compare(const std::string& path, const std::string& from, const std::string& to) {
+  void Compare(const std::string& path, const std::string& from, const std::string& to,
+               size_t depth = 0) {
     job_.ThrowIfCancelled();
+    RequireDepth(depth, path);
     if (from == to) return;
     const Directory a = Load(from);
     const Directory b = Load(to);
@@ -64,7 +67,7 @@ class CommitDiff {
       const auto same = b.directories.find(name);
       if (same != b.directories.end()) {
         if (same->second.metadata != sums.metadata) DiffPaths::Add(paths.modified, child);
-        Compare(child, sums.contents, same->second.contents);
+        Compare(child, sums.contents, same->second.contents, depth + 1);
       } else {
         DiffPaths::Add(b.files.count(name) != 0 ? paths.modified : paths.removed, child);
       }
@@ -78,21 +81,22 @@ class CommitDiff {
     for (const auto& [name, sums] : b.directories) {
       if (!is_new(name)) continue;
       DiffPaths::Add(paths.added, path + "/" + name);
-      AddAll(path + "/" + name, sums.contents);
+      AddAll(path + "/" + name, sums.contents, depth + 1);
     }
   }
 
   DiffPaths paths;
 
  private:
-  void AddAll(const std::string& path, const std::string& contents) {
+  void AddAll(const std::string& path, const std::string& contents, size_t depth) {
+    RequireDepth(depth, path);
     const Directory directory = Load(contents);
     for (const auto& [name, checksum] : directory.files) {
       DiffPaths::Add(paths.added, path + "/" + name);
     }
     for (const auto& [name, sums] : directory.directories) {
       DiffPaths::Add(paths.added, path + "/" + name);
-      AddAll(path + "/" + name, sums.contents);
+      AddAll(path + "/" + name, sums.contents, depth + 1);
     }
   }
 
@@ -128,6 +132,7 @@ GObjectPtr<GFile> Root(OstreeRepo* repo, const DiffSide& side, GCancellable* can
   if (side.rev.empty()) {
     return GObjectPtr<GFile>::Take(g_file_new_for_path(side.directory.c_str()));
   }
+  SoundTrees(repo, cancellable).Commit(ResolveCommit(repo, side.rev));
   GObjectPtr<GFile> root;
   GError* error = nullptr;
   if (!ostree_repo_read_commit(repo, side.rev.c_str(), root.out(), nullptr, cancellable, &error)) {

@@ -20,6 +20,7 @@
 #include "core/error.h"
 #include "ostree/content.h"
 #include "ostree/file_import.h"
+#include "ostree/names.h"
 
 namespace apt_ostree {
 
@@ -29,7 +30,6 @@ namespace {
 // memory and the open directories of an import stay small, whatever it imports.
 constexpr size_t kBatch = 32;
 constexpr size_t kMostWaiting = 64;
-constexpr size_t kDeepest = 1000;
 constexpr uint64_t kReportEvery = 64;
 
 struct Batch {
@@ -183,7 +183,7 @@ class DirectoryImport {
     if (fstat(fd->get(), &info) != 0) throw FromErrno(errno, "Reading", path);
     ImportEntry root = Entry("/", info);
     rules_.Apply({&root});
-    if (!root.skip) Directory(std::move(fd), tree, root, 0);
+    if (!root.skip) Directory(std::move(fd), tree, root, options_.depth);
     importers_.Finish();
     Collect();
     Report(true);
@@ -218,11 +218,7 @@ class DirectoryImport {
   void Directory(std::shared_ptr<const UniqueFd> fd, OstreeMutableTree* tree,
                  const ImportEntry& entry, size_t depth) {
     job_.ThrowIfCancelled();
-    // Trees are walked by recursion, here and in libostree.
-    if (depth > kDeepest) {
-      throw NativeError("ERR_OSTREE_FAILED", "Directories are nested too deep: " + entry.path)
-          .Detail("path", entry.path);
-    }
+    RequireDepth(depth, entry.path);
     ostree_mutable_tree_set_metadata_checksum(tree, Metadata(fd->get(), entry).c_str());
     ++result_.directories;
     std::vector<Child> children = Children(fd->get(), entry.path);

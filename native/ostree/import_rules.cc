@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "ostree/names.h"
 
 namespace apt_ostree {
 
@@ -160,7 +161,7 @@ std::vector<std::string> ImportRules::Unmatched() const {
 
 CommitModifier::CommitModifier(const ImportOptions& options, OstreeRepo* repo,
                                const JobContext& job, int flags)
-    : repo_(repo), job_(job), rules_(options, repo, job) {
+    : repo_(repo), job_(job), depth_(options.depth), rules_(options, repo, job) {
   const auto flag = [&flags](bool wanted, int value) { flags |= wanted ? value : 0; };
   flag(rules_.skip_xattrs(), OSTREE_REPO_COMMIT_MODIFIER_FLAGS_SKIP_XATTRS);
   flag(rules_.canonical(), OSTREE_REPO_COMMIT_MODIFIER_FLAGS_CANONICAL_PERMISSIONS);
@@ -213,6 +214,10 @@ OstreeRepoCommitFilterResult CommitModifier::Filter(OstreeRepo*, const char* pat
   entry.mode = g_file_info_get_attribute_uint32(file, "unix::mode");
   try {
     entry.path = path;
+    // Of a file, the directories above it.
+    const auto slashes = std::count(entry.path.begin() + 1, entry.path.end(), '/');
+    RequireDepth(self->depth_ + static_cast<size_t>(slashes) + (S_ISDIR(entry.mode) ? 1 : 0),
+                 entry.path);
     // Archives go on with what is below.
     if (self->InSkipped(entry.path)) return OSTREE_REPO_COMMIT_FILTER_SKIP;
     if (self->directory_ && self->directory_->path == entry.path) {

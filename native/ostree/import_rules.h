@@ -61,6 +61,8 @@ struct ImportOptions {
   std::optional<std::string> selinux_root;
   bool selinux_from_tree = false;
   unsigned threads = 0;  // 0: as many as there are processors
+  // How many directories of the tree it goes to are above it.
+  size_t depth = 0;
 };
 
 // `listener`: what answers the questions of `filter`.
@@ -112,6 +114,7 @@ class CommitModifier {
 
   OstreeRepo* repo_;
   const JobContext& job_;
+  const size_t depth_;
   ImportRules rules_;
   std::exception_ptr failure_;
   // Directories are asked about twice in a row, once as a name and once as themselves.

@@ -114,13 +114,15 @@ void ImportCommit(OstreeRepo* repo, const std::string& rev, const TreePath& subp
                   OstreeMutableTree* tree, const ImportOptions& options, ImportResult& result,
                   const JobContext& job) {
   const std::string commit = ResolveCommit(repo, rev);
-  SoundTrees(repo, job.cancellable()).Commit(commit);
+  SoundTrees sound(repo, job.cancellable());
+  sound.Commit(commit);
   TreeChecksums root = RootOf(repo, commit);
   const TreeEntry entry = EntryReader(repo, job.cancellable()).Find(root, subpath, &root);
   if (entry.type != TreeEntry::Type::kDirectory) {
     throw NativeError("ENOTDIR", "Not a directory in the tree: " + entry.path)
         .Detail("path", entry.path);
   }
+  RequireDepth(options.depth + sound.Directory(root.contents, root.metadata), entry.path);
   if (ChangesNothing(options)) {
     Overlay(repo, tree, root, job);
     return;
@@ -159,6 +161,7 @@ Napi::Value Repo::WriteDirectory(const Napi::CallbackInfo& info) {
   const Options options = arguments.Object(2, "options");
   ImportOptions import = CheckedImport(options, info[3]);
   TreePath prefix = CheckedPrefix(options);
+  import.depth = prefix.size();
   return StartWaiting(
       info,
       [state = state(), tree_state, path = std::move(path), import = std::move(import),
@@ -193,6 +196,7 @@ Napi::Value Repo::WriteArchive(const Napi::CallbackInfo& info) {
   ImportOptions import = CheckedImport(options, info[3]);
   ArchiveOptions archive = CheckedArchive(options, info.Env());
   TreePath prefix = CheckedPrefix(options);
+  import.depth = prefix.size();
   // A copy of the descriptor: the caller may close its own any time.
   const auto source = std::make_shared<UniqueFd>(given < 0 ? -1 : fcntl(given, F_DUPFD_CLOEXEC, 0));
   if (given >= 0 && !*source) throw FromErrno(errno, "Reading an archive", "").ToJs(info.Env());
@@ -224,6 +228,7 @@ Napi::Value Repo::WriteCommitTree(const Napi::CallbackInfo& info) {
   const Options options = arguments.Object(3, "options");
   ImportOptions import = CheckedImport(options, info[4]);
   TreePath prefix = CheckedPrefix(options);
+  import.depth = prefix.size();
   return StartWaiting(
       info,
       [state = state(), tree_state, rev = std::move(rev), subpath = std::move(subpath),

@@ -1,8 +1,10 @@
 #include "ostree/names.h"
 
 #include <algorithm>
+#include <climits>
 
 #include "core/arguments.h"
+#include "core/error.h"
 #include "core/gobject.h"
 
 namespace apt_ostree {
@@ -112,8 +114,19 @@ OstreeObjectType CheckedContentType(Napi::Value value, const std::string& name) 
   throw InvalidArgumentValue(value.Env(), name, "is a type of object that cannot be read alone");
 }
 
+void RequireDepth(size_t depth, const std::string& path) {
+  if (depth <= kDeepestTree) return;
+  throw NativeError("ERR_OSTREE_FAILED",
+                    "Directories are nested more than " + std::to_string(kDeepestTree) + " deep")
+      .Detail("path", path);
+}
+
 TreePath CheckedTreePath(Napi::Value value, const std::string& name) {
   const std::string text = CheckedString(value, name);
+  if (text.size() >= PATH_MAX) {
+    throw InvalidArgumentValue(value.Env(), name,
+                               "must be at most " + std::to_string(PATH_MAX - 1) + " bytes long");
+  }
   TreePath path;
   size_t start = !text.empty() && text[0] == '/' ? 1 : 0;
   if (start == text.size()) return path;
@@ -124,6 +137,10 @@ TreePath CheckedTreePath(Napi::Value value, const std::string& name) {
       throw InvalidArgumentValue(value.Env(), name, "must not contain empty names, '.' or '..'");
     }
     path.push_back(std::move(part));
+    if (path.size() > kDeepestTree) {
+      throw InvalidArgumentValue(value.Env(), name,
+                                 "must have at most " + std::to_string(kDeepestTree) + " names");
+    }
     if (end == text.size()) return path;
     start = end + 1;
   }

@@ -39,8 +39,14 @@ std::string CheckedCollectionId(Napi::Value value, const std::string& name);
 // The name of a ref without a remote.
 std::string CheckedRefName(Napi::Value value, const std::string& name);
 
+// How many directories may be in each other. Trees are walked by recursion, here and in libostree,
+// whose export takes 8 kB of the stack for each of them.
+constexpr size_t kDeepestTree = 500;
+// Throws ERR_OSTREE_FAILED for a directory that is that many below the root.
+void RequireDepth(size_t depth, const std::string& path);
+
 // A path inside a tree as its names. "/" and "" are the root; a leading slash is optional.
-// Empty names, "." and ".." are refused.
+// Empty names, "." and ".." are refused, and what is too long or too deep.
 using TreePath = std::vector<std::string>;
 TreePath CheckedTreePath(Napi::Value value, const std::string& name);
 // With a leading slash.

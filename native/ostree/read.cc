@@ -180,8 +180,9 @@ TreeEntry EntryReader::Directory(std::string path, const std::string& contents,
 }
 
 void EntryReader::Walk(const std::string& path, const std::string& contents, bool recursive,
-                       const Visit& visit) {
+                       const Visit& visit, size_t depth) {
   if (g_cancellable_is_cancelled(cancellable_)) throw Aborted();
+  RequireDepth(depth, path);
   ReadDirectory(
       repo_, contents,
       [&](const char* name, const std::string& checksum) {
@@ -190,7 +191,7 @@ void EntryReader::Walk(const std::string& path, const std::string& contents, boo
       [&](const char* name, const TreeChecksums& sums) {
         const std::string child = ChildPath(path, name);
         visit(Directory(child, sums.contents, sums.metadata));
-        if (recursive) Walk(child, sums.contents, true, visit);
+        if (recursive) Walk(child, sums.contents, true, visit, depth + 1);
       });
 }
 

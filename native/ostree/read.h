@@ -80,9 +80,10 @@ class EntryReader {
   TreeEntry Directory(std::string path, const std::string& contents, const std::string& metadata);
 
   using Visit = std::function<void(TreeEntry)>;
-  // The entries of a written directory, sorted by name; with `recursive` all below it.
+  // The entries of a written directory, sorted by name; with `recursive` all below it, which is
+  // `depth` directories below where it began.
   void Walk(const std::string& path, const std::string& contents, bool recursive,
-            const Visit& visit);
+            const Visit& visit, size_t depth = 0);
   // The entry at `path`, which is relative to `root`. Throws ENOENT, ENOTDIR.
   TreeEntry Find(const TreeChecksums& root, const TreePath& path, TreeChecksums* directory);
 

@@ -1,11 +1,14 @@
 #include "ostree/sound.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "core/error.h"
 #include "core/job.h"
+#include "core/sha256.h"
 #include "core/values.h"
+#include "ostree/names.h"
 #include "ostree/read.h"
 
 namespace apt_ostree {
@@ -20,18 +23,29 @@ void RequireSound(GVariant* variant, OstreeObjectType type, const std::string& c
   const VariantPtr object = Untrusted(variant);
   GError* error = nullptr;
   gboolean sound = TRUE;
+  bool hashed = true;
   if (type == OSTREE_OBJECT_TYPE_COMMIT) {
     sound = ostree_validate_structureof_commit(object.get(), &error);
   } else if (type == OSTREE_OBJECT_TYPE_DIR_TREE) {
     sound = ostree_validate_structureof_dirtree(object.get(), &error);
   } else if (type == OSTREE_OBJECT_TYPE_DIR_META) {
     sound = ostree_validate_structureof_dirmeta(object.get(), &error);
+  } else {
+    hashed = false;
   }
   if (!sound) throw FromGError(error, "Reading a damaged object").Detail("ref", checksum);
   // Of no size is the default value, which libostree could not write again.
   if (g_variant_get_size(variant) == 0 || !g_variant_is_normal_form(object.get())) {
     throw NativeError("ERR_OSTREE_FAILED",
                       "Reading a damaged object: " + checksum + " has another form than its type")
+        .Detail("ref", checksum);
+  }
+  if (!hashed) return;
+  Sha256 hash;
+  hash.Update(g_variant_get_data(variant), g_variant_get_size(variant));
+  if (const std::string actual = hash.Hex(); actual != checksum) {
+    throw NativeError("ERR_OSTREE_FAILED",
+                      "Reading a damaged object: the checksum of " + checksum + " is " + actual)
         .Detail("ref", checksum);
   }
 }
@@ -99,24 +113,44 @@ void SoundTrees::History(std::string checksum, int depth) {
   }
 }
 
-void SoundTrees::Directory(const std::string& contents, const std::string& metadata) {
-  std::vector<std::string> left;
-  const auto add = [&](const TreeChecksums& directory) {
-    if (metadata_.insert(directory.metadata).second) {
-      Load(OSTREE_OBJECT_TYPE_DIR_META, directory.metadata);
+void SoundTrees::Metadata(const std::string& checksum) {
+  if (metadata_.insert(checksum).second) Load(OSTREE_OBJECT_TYPE_DIR_META, checksum);
+}
+
+SoundTrees::Level SoundTrees::Enter(const std::string& contents) {
+  if (g_cancellable_is_cancelled(cancellable_)) throw Aborted();
+  Level level;
+  level.contents = contents;
+  const VariantPtr tree = Load(OSTREE_OBJECT_TYPE_DIR_TREE, contents);
+  if (!tree) return level;
+  level.directories = VariantPtr::Take(g_variant_get_child_value(tree.get(), 1));
+  level.count = g_variant_n_children(level.directories.get());
+  return level;
+}
+
+size_t SoundTrees::Directory(const std::string& contents, const std::string& metadata) {
+  Metadata(metadata);
+  if (const auto known = heights_.find(contents); known != heights_.end()) return known->second;
+  // A loop and no recursion: this is what finds out how deep they are.
+  std::vector<Level> levels;
+  levels.push_back(Enter(contents));
+  while (true) {
+    Level& level = levels.back();
+    if (level.next < level.count) {
+      const TreeChecksums child = DirectoryAt(level.directories.get(), level.next++).checksums;
+      Metadata(child.metadata);
+      const auto known = heights_.find(child.contents);
+      const size_t below = known != heights_.end() ? known->second : 0;
+      RequireDepth(levels.size() + below, "");
+      level.height = std::max(level.height, below + 1);
+      if (known == heights_.end()) levels.push_back(Enter(child.contents));
+      continue;
     }
-    if (directories_.insert(directory.contents).second) left.push_back(directory.contents);
-  };
-  add({contents, metadata});
-  while (!left.empty()) {
-    const std::string next = std::move(left.back());
-    left.pop_back();
-    if (g_cancellable_is_cancelled(cancellable_)) throw Aborted();
-    const VariantPtr tree = Load(OSTREE_OBJECT_TYPE_DIR_TREE, next);
-    if (!tree) continue;
-    const auto children = VariantPtr::Take(g_variant_get_child_value(tree.get(), 1));
-    const gsize count = g_variant_n_children(children.get());
-    for (gsize i = 0; i < count; ++i) add(DirectoryAt(children.get(), i).checksums);
+    const size_t height = level.height;
+    heights_.emplace(std::move(level.contents), height);
+    levels.pop_back();
+    if (levels.empty()) return height;
+    levels.back().height = std::max(levels.back().height, height + 1);
   }
 }
 

@@ -8,6 +8,7 @@
 #include "core/arguments.h"
 #include "core/error.h"
 #include "ostree/read.h"
+#include "ostree/sound.h"
 
 namespace apt_ostree {
 
@@ -166,6 +167,8 @@ void TreeEditor::Move(const TreePath& from, const TreePath& to, bool allow_missi
   }
   const std::string contents = ostree_mutable_tree_get_contents_checksum(child.directory.get());
   const std::string metadata = ostree_mutable_tree_get_metadata_checksum(child.directory.get());
+  const size_t below = SoundTrees(repo_, cancellable_).Directory(contents, metadata);
+  RequireDepth(to.size() + below, TreePathText(to));
   const auto target_parent = Parent(to);
   RemoveName(parent.get(), from.back());
   PutDirectory(to, contents, metadata);

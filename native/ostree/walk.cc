@@ -79,6 +79,7 @@ class TreeWalk {
   };
 
   void Enter(OstreeRepo* repo, std::string path, const std::string& contents) {
+    RequireDepth(levels_.size(), path);
     VariantPtr tree = LoadVariant(repo, OSTREE_OBJECT_TYPE_DIR_TREE, contents);
     levels_.push_back({std::move(path), VariantPtr::Take(g_variant_get_child_value(tree.get(), 0)),
                        VariantPtr::Take(g_variant_get_child_value(tree.get(), 1))});

@@ -84,7 +84,8 @@ export const hostileStrings: readonly Sample[] = [
   sample('no checksum', 'G'.repeat(64)),
   sample('a long name', 'é'.repeat(300)),
   sample('1 MB', 'y'.repeat(1 << 20)),
-  sample('deep', 'd/'.repeat(5000)),
+  sample('deep', '/d'.repeat(1000)),
+  sample('deeper', '/d'.repeat(60_000)),
 ];
 
 export const hostileNumbers: readonly Sample[] = [

@@ -3,8 +3,9 @@
 import { mkdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import { variant } from 'apt-ostree';
+import { variant, variantToBytes } from 'apt-ostree';
 import { MutableTree, parseObject, Repo, type RepoMode } from 'apt-ostree/ostree';
+import { commitOf, deepTrees, directoryWith, objectFile, storeCommit } from '../deep-trees.js';
 import { commitEdits, someEdits } from '../ostree.js';
 import { binaryDamage, textDamage } from './mutate.js';
 import type { Probe } from './probe.js';
@@ -198,6 +199,32 @@ export const objects: FuzzTarget = {
         };
       }),
     );
+  },
+};
+
+/** Trees of any depth, and such that hold themselves; the bytes say which. */
+export const trees: FuzzTarget = {
+  runs: 40,
+  async prepare(directory) {
+    const sample = await sampleRepo(path.join(directory, 'repo'));
+    const { repo } = sample;
+    const { contents, metadata } = await deepTrees(repo, 10_000);
+    const at = (bytes: Buffer, offset: number) =>
+      contents[(bytes.readUInt16LE(offset) || 0) % contents.length] ?? '';
+    const sound = Buffer.alloc(6);
+    sound.writeUInt16LE(3);
+    const read = async (given: Buffer, probe: Probe) => {
+      const bytes = Buffer.concat([given, sound]);
+      const commit = await storeCommit(repo, commitOf(at(bytes, 0), metadata, sample.commit));
+      await repo.setRef('os/main', commit);
+      // One directory of them gets another child, which may be above it.
+      const file = objectFile(repo, 'dirtree', at(bytes, 2));
+      const damage = variantToBytes(directoryWith(at(bytes, 4), metadata));
+      const kept = bytes.readUInt32LE(2) === 0 ? await readFile(file) : damage;
+      await inPlace(file, kept, () => readRepo(repo, { ...sample, commit }, directory, probe));
+      await probe.call('delete', () => repo.objects.delete('commit', commit));
+    };
+    return [{ name: 'levels', bytes: sound, damage: binaryDamage(), read }];
   },
 };
 

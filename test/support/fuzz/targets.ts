@@ -1,12 +1,13 @@
 import { chains, expressions, indexes, releases, settings, sourceIndexes } from './apt.js';
 import { deb822, file, tar } from './deb.js';
 import { deltas, summaries, sysroots, texts } from './ostree-files.js';
-import { config, detached, objects, parsing, refs, writing } from './ostree-objects.js';
+import { config, detached, objects, parsing, refs, trees, writing } from './ostree-objects.js';
 import type { FuzzTarget } from './target.js';
 
 /** All of them, by name; the part before the dot is the test file. */
 export const targets: Readonly<Record<string, FuzzTarget>> = {
   'ostree.objects': objects,
+  'ostree.trees': trees,
   'ostree.parsing': parsing,
   'ostree.writing': writing,
   'ostree.refs': refs,

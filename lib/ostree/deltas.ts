@@ -1,4 +1,4 @@
-import { rm, stat } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { NativeDelta, NativeRepoRemotes } from '../../types/remotes.js';
 import {
@@ -211,8 +211,7 @@ export class Deltas {
     verifier: Verifier,
     options?: JobOptions,
   ): Promise<string> {
-    const located = this.#locate(delta);
-    const file = (await stat(located)).isDirectory() ? path.join(located, 'superblock') : located;
+    const file = this.#locate(delta);
     const native = toVerifier(verifier);
     return runJob('ostree', () => this.#native.deltaVerify(file, native), options);
   }

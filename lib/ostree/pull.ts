@@ -1,5 +1,5 @@
 import type { NativeGpgSignature } from '../../types/remotes.js';
-import { checkFunction } from '../checks.js';
+import { checkFunction, checkPath, checkStrings } from '../checks.js';
 import type { JobOptions } from '../job.js';
 import { type GpgSignature, toGpgSignatures } from './signatures.js';
 
@@ -156,6 +156,14 @@ export function pullListener({
 
 /** What native code takes: everything but the job's own members. */
 export function pullOptions(options: PullOptions): object {
-  const { signal: _signal, onProgress, onVerified: _onVerified, ...native } = options;
-  return { ...(onProgress && { updateFrequency: 100 }), ...native };
+  const { signal: _signal, onProgress, onVerified: _onVerified, localCacheRepos, ...native } = options;
+  return {
+    ...(onProgress && { updateFrequency: 100 }),
+    ...native,
+    ...(localCacheRepos !== undefined && {
+      localCacheRepos: checkStrings(localCacheRepos, 'options.localCacheRepos').map((repo) =>
+        checkPath(repo, 'options.localCacheRepos'),
+      ),
+    }),
+  };
 }

@@ -52,7 +52,10 @@ export interface RemoteSettings {
   tlsClientCertPath?: string;
   tlsClientKeyPath?: string;
   tlsCaPath?: string;
-  /** Options by their names in the file, such as `verification-ed25519-key`. */
+  /**
+   * Options by their names in the file, such as `verification-ed25519-key`; not those that have a
+   * member here.
+   */
   other?: Readonly<Record<string, string | boolean | readonly string[]>>;
 }
 
@@ -419,8 +422,9 @@ export class Remotes {
   /**
    * The refs that a remote offers, by its summary.
    *
-   * @throws `ENOENT` for an unknown remote; `ERR_OSTREE_FAILED` for one without a summary.
-   * @see `ostree_repo_remote_list_refs`
+   * @throws `ENOENT` for an unknown remote; `ERR_OSTREE_FAILED` for one without a summary, or with
+   * one that is damaged or has names that no ref can have.
+   * @see `ostree_repo_remote_list_refs`, `ostree_repo_remote_fetch_summary_with_options`
    */
   async listRefs(name: string, options?: JobOptions): Promise<Record<string, string>> {
     checkString(name, 'name');
@@ -460,6 +464,11 @@ function toEntries(settings: RemoteSettings): [string, NativeRemoteValue][] {
       checkSetting(value, type, `options.${member}`);
       return [key, value];
     });
+  for (const key of Object.keys(other)) {
+    // It would have the last word, over a check that the member asks for.
+    const own = Object.entries(kSettings).find(([, [name]]) => name === key);
+    if (own) throw invalidArgValue('options.other', `must not have ${key}: that is ${own[0]}`);
+  }
   return [...entries, ...Object.entries(other)].map(([key, value]) => [
     key,
     // Lists end with a separator, as key files have it.

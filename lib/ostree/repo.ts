@@ -230,7 +230,7 @@ export class Repo extends RepoHandle {
   /**
    * Makes a ref that stands for another, wherever that will point; `null` removes it.
    *
-   * @throws `ENOENT` where the other ref does not exist.
+   * @throws `ENOENT` where the other ref does not exist; `ELOOP` where that leads back to the alias.
    * @see `ostree_repo_set_alias_ref_immediate`
    * @example
    * await repo.setAlias('os/current', 'os/stable');

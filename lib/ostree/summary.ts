@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { NativeRefColumns, NativeRepoRemotes, NativeSummary } from '../../types/remotes.js';
+import type { NativeRepo } from '../../types/ostree.js';
+import type { NativeRefColumns, NativeSummary } from '../../types/remotes.js';
 import { binding } from '../binding.js';
 import { checkBytes, checkMembers, type Members } from '../checks.js';
-import { OstreeError } from '../errors.js';
+import { type NodeSystemErrorCode, OstreeError } from '../errors.js';
 import { checkSignal, type JobOptions, kJobOptions, runJob } from '../job.js';
+import { readRegularFile } from '../read-file.js';
 import type { Variant } from '../variant.js';
 import { ostreeFeatures } from './features.js';
 import type { Repo } from './repo.js';
@@ -210,11 +211,15 @@ export class RepoSummary {
   }
 
   async #readFile(name: string): Promise<Buffer | undefined> {
+    // ERR_CLOSED comes first.
+    void this.#repo.mode;
+    const file = path.join(this.#repo.path, name);
     try {
-      return await readFile(path.join(this.#repo.path, name));
+      return await readRegularFile(file);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
+      const { code = 'EIO', message } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return undefined;
+      throw new OstreeError(code as NodeSystemErrorCode, message, { path: file });
     }
   }
 }

@@ -1,6 +1,10 @@
 // Repo: collections, whose refs are the same wherever they are pulled from.
 #include "ostree/collections.h"
 
+#include <cstring>
+#include <functional>
+#include <utility>
+
 #include "core/arguments.h"
 #include "core/error.h"
 #include "core/values.h"
@@ -11,17 +15,6 @@
 #include "ostree/repo_config.h"
 
 namespace apt_ostree {
-
-RefTable ReadRefTable(GHashTable* table) {
-  RefTable refs;
-  GHashTableIter iter;
-  gpointer key, value;
-  g_hash_table_iter_init(&iter, table);
-  while (g_hash_table_iter_next(&iter, &key, &value)) {
-    refs.emplace(static_cast<const char*>(key), static_cast<const char*>(value));
-  }
-  return refs;
-}
 
 Napi::Value RefsToJs(Napi::Env env, const RefTable& refs) {
   Napi::Object object = Napi::Object::New(env);
@@ -176,36 +169,65 @@ NativeError BadSummary(const std::string& remote, const std::string& what) {
       .Detail("remote", remote);
 }
 
-void AddSummaryRefs(CollectionRefTable* table, const char* id, GVariant* refs,
-                    const std::string& remote) {
-  if (!ostree_validate_collection_id(id, nullptr)) {
-    throw BadSummary(remote, std::string("names a bad collection: ") + id);
-  }
+// Each ref and its checksum, which the server may have made up.
+void ReadSummaryRefs(GVariant* refs, const std::string& remote,
+                     const std::function<void(const char*, std::string)>& add) {
   for (gsize i = 0; i < g_variant_n_children(refs); ++i) {
     const char* ref = nullptr;
     VariantPtr checksum;
     g_variant_get_child(refs, i, "(&s(t@ay@a{sv}))", &ref, nullptr, checksum.out(), nullptr);
     GError* error = nullptr;
+    // libostree lets a newline at the end pass.
+    if (std::strchr(ref, '\n') != nullptr) throw BadSummary(remote, "names a bad ref");
     if (!ostree_validate_rev(ref, &error) ||
         !ostree_validate_structureof_csum_v(checksum.get(), &error)) {
       throw FromGError(error, "Listing the refs of a remote").Detail("remote", remote);
     }
     const GStringPtr text(ostree_checksum_from_bytes_v(checksum.get()));
-    table->insert_or_assign({id, ref}, std::string(text.get()));
+    add(ref, text.get());
   }
 }
 
-CollectionRefTable SummaryCollectionRefs(GBytes* bytes, const std::string& remote) {
-  if (bytes == nullptr) throw BadSummary(remote, "is missing: it has no list of refs");
-  const VariantPtr summary =
-      VariantPtr::Sink(g_variant_new_from_bytes(OSTREE_SUMMARY_GVARIANT_FORMAT, bytes, FALSE));
-  if (!g_variant_is_normal_form(summary.get())) throw BadSummary(remote, "is damaged");
-  const auto list = VariantPtr::Take(g_variant_get_child_value(summary.get(), 0));
-  const auto metadata = VariantPtr::Take(g_variant_get_child_value(summary.get(), 1));
+VariantPtr FetchSummary(OstreeRepo* repo, const std::string& remote, const JobContext& job) {
+  const ScopedContext context;
+  const CancelGuard guard(job.cancellable());
+  GBytesPtr bytes;
+  GError* error = nullptr;
+  if (!ostree_repo_remote_fetch_summary_with_options(repo, remote.c_str(), nullptr, Out(bytes),
+                                                     nullptr, job.cancellable(), &error)) {
+    if (job.cancelled()) {
+      g_clear_error(&error);
+      throw Aborted();
+    }
+    throw FromGError(error, "Listing the refs of a remote").Detail("remote", remote);
+  }
+  if (!bytes) throw BadSummary(remote, "is missing: it has no list of refs");
+  VariantPtr summary = VariantPtr::Sink(
+      g_variant_new_from_bytes(OSTREE_SUMMARY_GVARIANT_FORMAT, bytes.get(), FALSE));
+  // No bytes at all would stand for a tuple of defaults.
+  if (g_bytes_get_size(bytes.get()) == 0 || !g_variant_is_normal_form(summary.get())) {
+    throw BadSummary(remote, "is damaged");
+  }
+  return summary;
+}
+
+void AddCollection(CollectionRefTable* table, const char* id, GVariant* refs,
+                   const std::string& remote) {
+  if (!ostree_validate_collection_id(id, nullptr)) {
+    throw BadSummary(remote, std::string("names a bad collection: ") + id);
+  }
+  ReadSummaryRefs(refs, remote, [&](const char* ref, std::string checksum) {
+    table->insert_or_assign({id, ref}, std::move(checksum));
+  });
+}
+
+CollectionRefTable SummaryCollectionRefs(GVariant* summary, const std::string& remote) {
+  const auto list = VariantPtr::Take(g_variant_get_child_value(summary, 0));
+  const auto metadata = VariantPtr::Take(g_variant_get_child_value(summary, 1));
   CollectionRefTable table;
   const char* own = nullptr;
   if (g_variant_lookup(metadata.get(), "ostree.summary.collection-id", "&s", &own)) {
-    AddSummaryRefs(&table, own, list.get(), remote);
+    AddCollection(&table, own, list.get(), remote);
   }
   const auto map = VariantPtr::Take(g_variant_lookup_value(
       metadata.get(), "ostree.summary.collection-map", G_VARIANT_TYPE("a{sa(s(taya{sv}))}")));
@@ -213,32 +235,34 @@ CollectionRefTable SummaryCollectionRefs(GBytes* bytes, const std::string& remot
     const char* id = nullptr;
     VariantPtr refs;
     g_variant_get_child(map.get(), i, "{&s@a(s(taya{sv}))}", &id, refs.out());
-    AddSummaryRefs(&table, id, refs.get(), remote);
+    AddCollection(&table, id, refs.get(), remote);
   }
   return table;
 }
 
 }  // namespace
 
+// Not ostree_repo_remote_list_refs, which takes any bytes for a summary and any text for a ref.
+Napi::Value Repo::RemoteListRefs(const Napi::CallbackInfo& info) {
+  std::string name = CheckedRemoteName(info[0], "name");
+  return StartAlone(info, [state = state(), name = std::move(name)](JobContext& job) -> ToJs {
+    const VariantPtr summary = FetchSummary(state->Use().get(), name, job);
+    const auto list = VariantPtr::Take(g_variant_get_child_value(summary.get(), 0));
+    RefTable refs;
+    ReadSummaryRefs(list.get(), name, [&refs](const char* ref, std::string checksum) {
+      refs.insert_or_assign(ref, std::move(checksum));
+    });
+    return [refs = std::move(refs)](Napi::Env env) { return RefsToJs(env, refs); };
+  });
+}
+
+// Not ostree_repo_remote_list_collection_refs, which ends the process where the server names a bad
+// collection.
 Napi::Value Repo::RemoteListCollectionRefs(const Napi::CallbackInfo& info) {
   std::string name = CheckedRemoteName(info[0], "name");
   return StartAlone(info, [state = state(), name = std::move(name)](JobContext& job) -> ToJs {
-    auto repo = state->Use();
-    const ScopedContext context;
-    const CancelGuard guard(job.cancellable());
-    GBytesPtr bytes;
-    GError* error = nullptr;
-    // Not ostree_repo_remote_list_collection_refs, which ends the process where the server names a
-    // bad collection.
-    if (!ostree_repo_remote_fetch_summary_with_options(
-            repo.get(), name.c_str(), nullptr, Out(bytes), nullptr, job.cancellable(), &error)) {
-      if (job.cancelled()) {
-        g_clear_error(&error);
-        throw Aborted();
-      }
-      throw FromGError(error, "Listing the refs of a remote").Detail("remote", name);
-    }
-    return [refs = SummaryCollectionRefs(bytes.get(), name)](Napi::Env env) {
+    const VariantPtr summary = FetchSummary(state->Use().get(), name, job);
+    return [refs = SummaryCollectionRefs(summary.get(), name)](Napi::Env env) {
       return CollectionRefsToJs(env, refs);
     };
   });

@@ -15,8 +15,6 @@ using RefTable = std::map<std::string, std::string>;
 // (collection id, ref) -> commit
 using CollectionRefTable = std::map<std::pair<std::string, std::string>, std::string>;
 
-// Name -> checksum, sorted.
-RefTable ReadRefTable(GHashTable* table);
 Napi::Value RefsToJs(Napi::Env env, const RefTable& refs);
 
 // OstreeCollectionRef -> checksum, sorted.

@@ -107,10 +107,14 @@ void ReadFallbacks(const Reader& reader, GVariant* list, DeltaHead* head) {
 
 }  // namespace
 
-DeltaHead ReadDeltaHead(const std::string& path, GCancellable* cancellable) {
+std::string DeltaHeadFile(const std::string& path) {
   struct stat info;
   if (stat(path.c_str(), &info) != 0) throw FromErrno(errno, "Reading a static delta", path);
-  const std::string file = S_ISDIR(info.st_mode) ? path + "/superblock" : path;
+  return S_ISDIR(info.st_mode) ? path + "/superblock" : path;
+}
+
+DeltaHead ReadDeltaHead(const std::string& path, GCancellable* cancellable) {
+  const std::string file = DeltaHeadFile(path);
   OpenRegular(file, "Reading a static delta");
   auto source = GObjectPtr<GFile>::Take(g_file_new_for_path(file.c_str()));
   GError* error = nullptr;

@@ -39,8 +39,10 @@ struct DeltaHead {
   std::vector<DeltaFallback> fallbacks;
 };
 
-// `path` is a delta's directory or the file of its head. Throws ERR_INVALID_ARG_VALUE for what is
-// no delta or one that contradicts itself: libostree trusts these numbers.
+// The file of the head, where `path` is that or a delta's directory. Throws ENOENT and alike.
+std::string DeltaHeadFile(const std::string& path);
+// The same two. Throws ERR_INVALID_ARG_VALUE for what is no delta or one that contradicts itself:
+// libostree trusts these numbers.
 DeltaHead ReadDeltaHead(const std::string& path, GCancellable* cancellable);
 Napi::Value DeltaHeadToJs(Napi::Env env, const DeltaHead& head);
 

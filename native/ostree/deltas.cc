@@ -180,8 +180,9 @@ Napi::Value Repo::DeltaVerify(const Napi::CallbackInfo& info) {
                [state = state(), path = std::move(path),
                 verifier = std::move(verifier)](JobContext& job) -> ToJs {
                  auto repo = state->Use();
+                 const std::string file = DeltaHeadFile(path);
                  const SignPtr engine = MakeVerifier(verifier);
-                 if (!ReadDeltaHead(path, job.cancellable()).is_signed) {
+                 if (!ReadDeltaHead(file, job.cancellable()).is_signed) {
                    throw NativeError("ERR_OSTREE_FAILED", "The static delta is not signed")
                        .Detail("path", path);
                  }
@@ -189,7 +190,7 @@ Napi::Value Repo::DeltaVerify(const Napi::CallbackInfo& info) {
                  GError* error = nullptr;
                  // A name with a slash is taken for a path.
                  if (!ostree_repo_static_delta_verify_signature(
-                         repo.get(), path.c_str(), engine.get(), Out(message), &error)) {
+                         repo.get(), file.c_str(), engine.get(), Out(message), &error)) {
                    throw FromGError(error, "Verifying a static delta").Detail("path", path);
                  }
                  return [text = std::string(message ? message.get() : "")](

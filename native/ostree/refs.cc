@@ -1,4 +1,7 @@
 // Repo: refs, revisions and single objects.
+#include <unistd.h>
+
+#include <climits>
 #include <map>
 
 #include "core/arguments.h"
@@ -87,6 +90,26 @@ Napi::Value Repo::SetRef(const Napi::CallbackInfo& info) {
   });
 }
 
+namespace {
+
+// libostree would follow aliases in a circle, and then fail to list refs at all.
+void RefuseLoop(OstreeRepo* repo, const std::string& alias, const std::string& target) {
+  const std::string heads = "/refs/heads/";
+  for (std::string path = heads + target; path != heads + alias;) {
+    char link[PATH_MAX];
+    const ssize_t length = readlinkat(ostree_repo_get_dfd(repo), path.c_str() + 1, link, PATH_MAX);
+    // A ref, or what is no loop of this alias.
+    if (length < 0 || length == PATH_MAX) return;
+    const std::string directory = path.substr(0, path.rfind('/'));
+    const GStringPtr next(g_canonicalize_filename(
+        std::string(link, static_cast<size_t>(length)).c_str(), directory.c_str()));
+    path = next.get();
+  }
+  throw NativeError("ELOOP", "The alias would lead back to itself: " + alias).Detail("ref", alias);
+}
+
+}  // namespace
+
 Napi::Value Repo::SetAlias(const Napi::CallbackInfo& info) {
   // An alias is a symbolic link in refs/heads; libostree follows both names as paths.
   std::string alias = CheckedRefName(info[0], "alias");
@@ -104,6 +127,7 @@ Napi::Value Repo::SetAlias(const Napi::CallbackInfo& info) {
                                        &error)) {
         throw FromGError(error, "Resolving a ref").Detail("ref", *target);
       }
+      RefuseLoop(repo.get(), alias, *target);
     }
     if (!ostree_repo_set_alias_ref_immediate(repo.get(), nullptr, alias.c_str(),
                                              target ? target->c_str() : nullptr, job.cancellable(),

@@ -9,6 +9,7 @@
 
 #include "core/arguments.h"
 #include "core/error.h"
+#include "core/open.h"
 #include "ostree/names.h"
 
 namespace apt_ostree {
@@ -63,6 +64,8 @@ void RequireRepository(const std::string& path) {
     throw NativeError("ERR_OSTREE_NOT_A_REPOSITORY", path + " is not an OSTree repository")
         .Detail("path", path);
   }
+  // libostree would wait for the writer of a FIFO.
+  OpenRegular(path + "/config", "Opening the repository");
 }
 
 void Repo::Init(Napi::Env env, Napi::Object exports) {

@@ -4,7 +4,6 @@
 #include "core/error.h"
 #include "core/values.h"
 #include "core/variant.h"
-#include "ostree/collections.h"
 #include "ostree/features.h"
 #include "ostree/gpg.h"
 #include "ostree/names.h"
@@ -263,26 +262,6 @@ Napi::Value Repo::RemoteFetchSummary(const Napi::CallbackInfo& info) {
                         return object;
                       };
                     });
-}
-
-Napi::Value Repo::RemoteListRefs(const Napi::CallbackInfo& info) {
-  std::string name = CheckedRemoteName(info[0], "name");
-  return StartAlone(info, [state = state(), name = std::move(name)](JobContext& job) -> ToJs {
-    auto repo = state->Use();
-    const ScopedContext context;
-    const CancelGuard guard(job.cancellable());
-    GHashTablePtr table;
-    GError* error = nullptr;
-    if (!ostree_repo_remote_list_refs(repo.get(), name.c_str(), Out(table), job.cancellable(),
-                                      &error)) {
-      if (job.cancelled()) {
-        g_clear_error(&error);
-        throw Aborted();
-      }
-      throw FromGError(error, "Listing the refs of a remote").Detail("remote", name);
-    }
-    return [refs = ReadRefTable(table.get())](Napi::Env env) { return RefsToJs(env, refs); };
-  });
 }
 
 Napi::Value Repo::SummaryVerify(const Napi::CallbackInfo& info) {

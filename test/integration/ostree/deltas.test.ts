@@ -205,6 +205,24 @@ describe('Deltas', () => {
     ).rejects.toMatchObject({ code: 'ERR_OSTREE_NOT_SUPPORTED' });
   });
 
+  test('a missing one is an error of ours, and being closed comes first', async () => {
+    const closed = await Repo.open(source.path);
+    const missing = scratch.join('no-such-delta');
+    const verifier = { engine: 'ed25519', publicKeys: [Buffer.alloc(32, 9).toString('base64')] };
+    await expect(closed.deltas.verify(missing, verifier)).rejects.toMatchObject({
+      name: 'OstreeError',
+      code: 'ENOENT',
+      path: missing,
+    });
+    closed.close();
+    for (const call of [
+      () => closed.deltas.verify(missing, verifier),
+      () => closed.deltas.show(missing),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    }
+  });
+
   const wrong: [string, (r: Repo) => Promise<unknown>][] = [
     ['a commit', (r) => r.deltas.generate('../x')],
     ['a start', (r) => r.deltas.generate(first, { from: 'x' })],

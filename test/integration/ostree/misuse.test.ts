@@ -1,10 +1,11 @@
 /** libostree ends the process on misuse; nothing that JavaScript hands in may get that far. */
 
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { MutableTree, Repo, Sysroot } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runModule } from '../../support/child.js';
 import { commitEdits, someEdits } from '../../support/ostree.js';
+import { run } from '../../support/run.js';
 import { temporaryDirectory } from '../../support/temp.js';
 
 const scratch = await temporaryDirectory('misuse');
@@ -33,6 +34,16 @@ describe('Repo', () => {
     await expect(Repo.create(repo.path, 'archive')).rejects.toMatchObject({
       code: 'EEXIST',
     });
+    const fifo = scratch.join('fifo');
+    await mkdir(`${fifo}/objects`, { recursive: true });
+    await run('mkfifo', [`${fifo}/config`]);
+    const notRegular = { code: 'EINVAL', path: `${fifo}/config` };
+    await expect(Repo.open(fifo)).rejects.toMatchObject(notRegular);
+    await expect(repo.pullLocal(fifo)).rejects.toMatchObject(notRegular);
+    const sysroot = scratch.join('fifo-sysroot');
+    await mkdir(`${sysroot}/ostree/deploy`, { recursive: true });
+    await rename(fifo, `${sysroot}/ostree/repo`);
+    await expect(Sysroot.load(sysroot)).rejects.toMatchObject({ code: 'EINVAL' });
     const damaged = scratch.join('damaged');
     await mkdir(`${damaged}/objects`, { recursive: true });
     await writeFile(`${damaged}/config`, '[core\n');

@@ -1,7 +1,9 @@
 /** Pulls from a server on the loopback interface, faults included. */
 
+import path from 'node:path';
 import { MutableTree, type PullOptions, type PullProgress, Repo } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { pullOptions } from '../../../lib/ostree/pull.js';
 import { type FileServer, serveDirectory } from '../../support/file-server.js';
 import { commitEdits, ostree, someEdits } from '../../support/ostree.js';
 import { temporaryDirectory } from '../../support/temp.js';
@@ -95,6 +97,17 @@ describe('Repo.pull', () => {
     await using alias = await target();
     await alias.pull('origin', { refs: ['os'], remote: 'elsewhere' });
     expect(await alias.listRefs()).toEqual({ 'elsewhere:os': second });
+  });
+
+  test('finds caches where they were when it was called', async () => {
+    // Jobs run later, and the working directory may be another one then.
+    expect(pullOptions({ localCacheRepos: ['x', '/y/../z'] })).toEqual({
+      localCacheRepos: [path.resolve('x'), '/z'],
+    });
+    await using repo = await target();
+    await expect(
+      repo.pull('origin', { refs: ['os'], localCacheRepos: [''] }),
+    ).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
   });
 
   test('takes another URL, headers, and objects from a cache of this machine', async () => {

@@ -68,6 +68,25 @@ describe('aliases', () => {
     expect(last).toHaveLength(64);
   });
 
+  test('that lead back to themselves are refused, however long the way', async () => {
+    const [first] = commits as [string];
+    await repo.setRef('end', first);
+    await expect(repo.setAlias('end', 'end')).rejects.toMatchObject({ code: 'ELOOP' });
+    await repo.setAlias('a/one', 'end');
+    await repo.setAlias('b/c/two', 'a/one');
+    for (const alias of ['end', 'a/one', 'b/c/two']) {
+      await expect(repo.setAlias(alias, 'b/c/two')).rejects.toMatchObject({
+        code: 'ELOOP',
+        ref: alias,
+      });
+    }
+    expect(await repo.listRefs({ prefix: 'b' })).toEqual({ 'b/c/two': first });
+    await repo.setAlias('b/c/two', 'os/one');
+    await repo.setAlias('a/one', 'b/c/two');
+    expect(await repo.resolveRev('a/one')).toBe(commits.at(-1));
+    for (const alias of ['a/one', 'b/c/two', 'end']) await repo.setAlias(alias, null);
+  });
+
   test('of nothing are refused, and so are names that are none', async () => {
     await expect(repo.setAlias('bad', 'nothing')).rejects.toMatchObject({ code: 'ENOENT' });
     for (const name of ['../../escape', '/abs', '', 'a//b', 'a:b:c', 'a b', 'a\n', '.']) {

@@ -68,6 +68,22 @@ describe('Remotes', () => {
     expect(await again.remotes.getOption('origin', 'nothing')).toBeUndefined();
   });
 
+  test('an option that has a member comes through that member only', async () => {
+    await using repo = await fresh();
+    for (const key of [
+      'gpg-verify',
+      'gpg-verify-summary',
+      'sign-verify',
+      'url',
+      'tls-permissive',
+    ]) {
+      await expect(
+        repo.remotes.add('origin', 'http://x', { gpgVerify: true, other: { [key]: false } }),
+      ).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
+    }
+    expect(await repo.remotes.list()).toEqual([]);
+  });
+
   test('refuses, keeps or replaces what exists', async () => {
     await using repo = await fresh();
     const { remotes } = repo;

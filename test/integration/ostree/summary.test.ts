@@ -1,7 +1,8 @@
 /** Summaries, and collections, which need them. */
 
 import { randomBytes } from 'node:crypto';
-import { variant } from 'apt-ostree';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { variant, variantToBytes } from 'apt-ostree';
 import { parseSummary, Repo } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FileServer, serveDirectory } from '../../support/file-server.js';
@@ -85,6 +86,47 @@ describe('summary', () => {
     });
     expect(performance.now() - started).toBeLessThan(600);
     server.faults = [];
+  });
+
+  test('names and bytes that a server made up are no refs', async () => {
+    const directory = scratch.join('hostile');
+    await mkdir(directory);
+    await using hostile = await serveDirectory(directory);
+    await using target = await Repo.create(scratch.join('hostile-target'), 'bare-user');
+    await target.remotes.add('origin', hostile.url, { gpgVerify: false });
+    const summaryOf = (ref: string, digest = Buffer.from(checksum, 'hex')) =>
+      variantToBytes(
+        variant('(a(s(taya{sv}))a{sv})', [[[ref, [0n, digest, {}]]], { x: variant('s', 'y') }]),
+      );
+    const offer = (bytes: Buffer) => writeFile(`${directory}/summary`, bytes);
+    await offer(summaryOf('os/main'));
+    expect(await target.remotes.listRefs('origin')).toEqual({ 'os/main': checksum });
+    for (const bytes of [
+      ...['', '../../../evil', 'a/../b', 'os/main\n', 'r:x'].map((ref) => summaryOf(ref)),
+      summaryOf('os/main', Buffer.from('short')),
+      Buffer.alloc(0),
+      Buffer.from('hello'),
+      Buffer.alloc(1000, 0xff),
+    ]) {
+      await offer(bytes);
+      await expect(target.remotes.listRefs('origin')).rejects.toMatchObject({
+        code: 'ERR_OSTREE_FAILED',
+      });
+    }
+  });
+
+  test('is not read once the repository is closed, nor where it is no file', async () => {
+    const other = await Repo.create(scratch.join('closed'), 'archive');
+    await mkdir(`${other.path}/summary`);
+    await expect(other.summary.read()).rejects.toMatchObject({
+      name: 'OstreeError',
+      code: 'EISDIR',
+      path: `${other.path}/summary`,
+    });
+    other.close();
+    for (const call of [() => other.summary.read(), () => other.summary.readBytes()]) {
+      await expect(call()).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    }
   });
 
   test('anything else is refused', async () => {

@@ -156,7 +156,13 @@ export function pullListener({
 
 /** What native code takes: everything but the job's own members. */
 export function pullOptions(options: PullOptions): object {
-  const { signal: _signal, onProgress, onVerified: _onVerified, localCacheRepos, ...native } = options;
+  const {
+    signal: _signal,
+    onProgress,
+    onVerified: _onVerified,
+    localCacheRepos,
+    ...native
+  } = options;
   return {
     ...(onProgress && { updateFrequency: 100 }),
     ...native,

@@ -1,6 +1,6 @@
 import path from 'node:path';
-import type { NativeRepo } from '../../types/ostree.js';
-import type { NativeRefColumns, NativeSummary } from '../../types/remotes.js';
+
+import type { NativeRefColumns, NativeRepoRemotes, NativeSummary } from '../../types/remotes.js';
 import { binding } from '../binding.js';
 import { checkBytes, checkMembers, type Members } from '../checks.js';
 import { type NodeSystemErrorCode, OstreeError } from '../errors.js';

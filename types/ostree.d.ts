@@ -190,7 +190,7 @@ export interface NativePruneOptions {
   deleteCommit?: string;
   staticDeltasOnly?: boolean;
   /** Lines CHECKSUM.TYPE: exactly these are kept. */
-  keep?: string;
+  keep?: Uint8Array[];
 }
 
 export interface NativePruneProgress {
@@ -397,7 +397,7 @@ export interface NativeOstree
   defaultRepoPath(): string;
   defaultSysrootPath(): string;
   readonly Sysroot: {
-    open(path: string, initialize: boolean): NativeJob<NativeSysroot>;
+    open(path: string, initialize: boolean, privateNamespace: boolean): NativeJob<NativeSysroot>;
   };
   readonly Repo: {
     open(path: string | Buffer): NativeJob<NativeRepo>;

@@ -11,6 +11,7 @@ import {
 } from '../checks.js';
 import { invalidArgType } from '../errors.js';
 import { type JobOptions, kJobOptions, runJob } from '../job.js';
+import type { Maintenance } from './maintenance.js';
 import {
   type CollectionRef,
   type PullEvent,
@@ -98,10 +99,12 @@ const handles = new WeakMap<readonly FoundRemote[], NativeFoundRemotes>();
  */
 export class Collections {
   readonly #native: NativeRepo;
+  readonly #maintenance: Maintenance;
 
   /** @internal */
-  constructor(native: NativeRepo) {
+  constructor(native: NativeRepo, maintenance: Maintenance) {
     this.#native = native;
+    this.#maintenance = maintenance;
   }
 
   /** The collection of the repository's own refs. @see `ostree_repo_get_collection_id` */
@@ -229,11 +232,13 @@ export class Collections {
     const handle = handles.get(found);
     if (!handle) throw invalidArgType('found', 'a result of findRemotes', found);
     const native = pullOptions(options);
-    return runJob<PullProgress, PullEvent>(
-      'ostree',
-      (progress) => this.#native.pullFromRemotes(handle, native, progress),
-      { signal: options.signal },
-      pullListener(options),
+    return this.#maintenance.locked('shared', { signal: options.signal }, () =>
+      runJob<PullProgress, PullEvent>(
+        'ostree',
+        (progress) => this.#native.pullFromRemotes(handle, native, progress),
+        { signal: options.signal },
+        pullListener(options),
+      ),
     );
   }
 

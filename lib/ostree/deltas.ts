@@ -12,6 +12,7 @@ import {
 } from '../checks.js';
 import { OstreeError } from '../errors.js';
 import { type JobOptions, kJobOptions, runJob } from '../job.js';
+import type { Maintenance } from './maintenance.js';
 import { type Signer, toSigner, toVerifier, type Verifier } from './signatures.js';
 
 /** What a static delta leads from and to; without `from`, it holds the whole commit. */
@@ -100,11 +101,13 @@ export interface Delta extends DeltaName {
 export class Deltas {
   readonly #native: NativeRepoRemotes;
   readonly #path: string;
+  readonly #maintenance: Maintenance;
 
   /** @internal */
-  constructor(native: NativeRepoRemotes, repo: string) {
+  constructor(native: NativeRepoRemotes, repo: string, maintenance: Maintenance) {
     this.#native = native;
     this.#path = repo;
+    this.#maintenance = maintenance;
   }
 
   /**
@@ -147,13 +150,17 @@ export class Deltas {
    * Writes the indexes by which clients find deltas without a summary, for one commit or all, and
    * notes in the configuration that there are some.
    *
+   * @throws `EDEADLK` where the caller holds the exclusive lock through another object;
+   * `ERR_OSTREE_LOCKED` after waiting for others.
    * @see `ostree_repo_static_delta_reindex`
    */
   async reindex(options: JobOptions & { to?: string } = {}): Promise<void> {
     checkMembers(options, { ...kJobOptions, to: true } satisfies Members<typeof options>);
     const { to, signal } = options;
     if (to !== undefined) checkChecksum(to, 'options.to');
-    await runJob('ostree', () => this.#native.deltaReindex(to), { signal });
+    await this.#maintenance.locked('shared', options, () =>
+      runJob('ostree', () => this.#native.deltaReindex(to), { signal }),
+    );
   }
 
   /**
@@ -173,7 +180,8 @@ export class Deltas {
    *
    * @returns the commit.
    * @throws `ENOENT`; `ERR_INVALID_ARG_VALUE` for what is no delta; `ERR_OSTREE_FAILED` where the
-   * commit it starts from is missing or, with a verifier, where no key has signed it.
+   * commit it starts from is missing or, with a verifier, where no key has signed it; `EDEADLK`
+   * and `ERR_OSTREE_LOCKED` as {@link reindex}.
    * @see `ostree_repo_static_delta_execute_offline_with_signature`
    */
   async apply(
@@ -196,7 +204,9 @@ export class Deltas {
       ...(skipValidation !== undefined && { skipValidation }),
       ...(verifier !== undefined && { verifier: toVerifier(verifier) }),
     };
-    return runJob('ostree', () => this.#native.deltaApply(file, native), { signal });
+    return this.#maintenance.locked('shared', options, () =>
+      runJob('ostree', () => this.#native.deltaApply(file, native), { signal }),
+    );
   }
 
   /**

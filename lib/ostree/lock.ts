@@ -54,7 +54,7 @@ const kLongestPause = 100;
  */
 export async function waitForLock<T>(
   attempt: () => Promise<T | undefined>,
-  what: { name: string; path: string },
+  what: Lockable,
   options: LockOptions,
   limit: () => Promise<number> = async () => Number.POSITIVE_INFINITY,
 ): Promise<T> {
@@ -94,9 +94,15 @@ export function checkLockOptions(options: LockOptions): void {
   if (options.timeout != null) checkNumber(options.timeout, 'options.timeout');
 }
 
-/** What the code that runs now holds: a lock or an open transaction of a repository. */
+/** Something that has a lock, in the words of errors. */
+interface Lockable {
+  name: 'repository' | 'sysroot';
+  path: string;
+}
+
+/** What the code that runs now holds: a lock, or an open transaction of a repository. */
 interface Holder {
-  /** Which repository, however it was opened. */
+  /** Of what, however it was opened. */
   readonly identity: string;
   /** The object that holds it. */
   readonly owner: object;
@@ -150,15 +156,25 @@ export function refuseDeadlock(
   identity: string,
   owner: object | undefined,
   wanted: RepoLockType,
-  path: string,
+  what: Lockable,
 ): void {
   for (const holder of held(identity)) {
     if (holder.owner === owner || (holder.type === 'shared' && wanted === 'shared')) continue;
     throw new OstreeError(
       'EDEADLK',
-      `This code holds the ${holder.type} lock of the repository ${path} through another object ` +
-        `and would wait for itself to get the ${wanted} one: use one object for both`,
-      { path },
+      `This code holds the ${holder.type} lock of the ${what.name} ${what.path} through another ` +
+        `object and would wait for itself to get the ${wanted} one: use one object for both`,
+      { path: what.path },
     );
   }
+}
+
+/** For an object that would wait for itself. @throws `EDEADLK` */
+export function refuseSecond(wanted: RepoLockType, what: Lockable): never {
+  throw new OstreeError(
+    'EDEADLK',
+    `This object holds the lock of the ${what.name} ${what.path} already and would wait for ` +
+      `itself to get the ${wanted} one`,
+    { path: what.path },
+  );
 }

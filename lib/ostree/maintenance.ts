@@ -1,7 +1,8 @@
+import { setImmediate } from 'node:timers/promises';
 import type { NativeRepo } from '../../types/ostree.js';
 import { checkArray, checkChecksum, checkMembers, checkOneOf, type Members } from '../checks.js';
-import { invalidArgType, invalidArgValue, OstreeError } from '../errors.js';
-import { type JobOptions, kJobOptions, runJob } from '../job.js';
+import { invalidArgType, invalidArgValue } from '../errors.js';
+import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
 import {
   checkLockOptions,
   heldBy,
@@ -12,6 +13,7 @@ import {
   RepoLock,
   type RepoLockType,
   refuseDeadlock,
+  refuseSecond,
   waitForLock,
 } from './lock.js';
 
@@ -171,28 +173,28 @@ export const kPruneFromReachableOptions: Members<PruneFromReachableOptions> = {
 /** Locks, prunes and checks one repository. */
 export class Maintenance {
   readonly #native: NativeRepo;
-  readonly #path: string;
+  readonly #what: { name: 'repository'; path: string };
   /** Locks that callers hold without a scope. */
   readonly #bare = { shared: 0, exclusive: 0 };
 
   constructor(native: NativeRepo, path: string) {
     this.#native = native;
-    this.#path = path;
+    this.#what = { name: 'repository', path };
   }
 
-  /** Throws `EDEADLK` for what would wait for a lock that the caller holds. */
-  refuseDeadlock(wanted: RepoLockType): void {
-    refuseDeadlock(this.#native.identity(), this.#native, wanted, this.#path);
+  /** Which repository it is, however it was opened. @throws `ERR_CLOSED` */
+  #identity(): string {
+    return callNative('ostree', () => this.#native.identity());
   }
 
   /** Runs a function that may count on a lock of this object. */
   holding<T>(type: RepoLockType, run: () => Promise<T> | T): Promise<T> {
-    return holding(this.#native.identity(), this.#native, type, run);
+    return holding(this.#identity(), this.#native, type, run);
   }
 
   /** A lock that its holder releases; this object counts on it meanwhile. */
   async bareLock(type: RepoLockType, options: LockOptions): Promise<RepoLock> {
-    if (this.#bare.exclusive > 0) this.#refuseSecond(type);
+    if (this.#bare.exclusive > 0) refuseSecond(type, this.#what);
     const lock = await this.lock(type, options);
     this.#bare[type] += 1;
     return new RepoLock(async () => {
@@ -201,22 +203,10 @@ export class Maintenance {
     });
   }
 
-  #refuseSecond(type: RepoLockType): never {
-    throw new OstreeError(
-      'EDEADLK',
-      `This object holds the lock of the repository ${this.#path} already and would wait for ` +
-        `itself to get the ${type} one`,
-      { path: this.#path },
-    );
-  }
-
   /** The strongest lock that the code that runs now can count on. */
   #held(): RepoLockType | undefined {
     if (this.#bare.exclusive > 0) return 'exclusive';
-    return (
-      heldBy(this.#native.identity(), this.#native) ??
-      (this.#bare.shared > 0 ? 'shared' : undefined)
-    );
+    return heldBy(this.#identity(), this.#native) ?? (this.#bare.shared > 0 ? 'shared' : undefined);
   }
 
   async lock(
@@ -225,18 +215,17 @@ export class Maintenance {
     limit?: () => Promise<number>,
   ): Promise<RepoLock> {
     checkLockOptions(options);
-    this.refuseDeadlock(type);
+    refuseDeadlock(this.#identity(), this.#native, type, this.#what);
     const { signal } = options;
     const exclusive = type === 'exclusive';
     const attempt = async () =>
       (await runJob('ostree', () => this.#native.tryLock(exclusive), { signal })) || undefined;
-    const what = { name: 'repository', path: this.#path };
     if (exclusive && this.#held() !== undefined) {
       // ERR_BUSY inside a transaction.
       await attempt();
-      this.#refuseSecond(type);
+      refuseSecond(type, this.#what);
     }
-    await waitForLock(attempt, what, options, limit);
+    await waitForLock(attempt, this.#what, options, limit);
     return new RepoLock(() => runJob('ostree', () => this.#native.unlock(exclusive)));
   }
 
@@ -265,13 +254,19 @@ export class Maintenance {
     return seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000;
   }
 
-  /** With the lock, unless the caller or an enclosing call has it. */
-  #locked<T>(type: RepoLockType, options: LockOptions, run: () => Promise<T>): Promise<T> {
+  /**
+   * With the lock, unless the caller or an enclosing call has it: for what libostree locks too,
+   * which would wait in a thread and in steps of a second.
+   *
+   * @throws `ERR_OSTREE_LOCKED` after `core.lock-timeout-secs`; `EDEADLK`.
+   */
+  locked<T>(type: RepoLockType, options: LockOptions, run: () => Promise<T>): Promise<T> {
     return this.withLock(type, lockOptions(options), run, () => this.#lockTimeout());
   }
 
   async prune(options: PruneOptions, keep?: Iterable<string>): Promise<PruneResult> {
     checkMembers(options, kPruneOptions);
+    const names = keep && (await inLines(keep));
     const {
       signal,
       timeout: _timeout,
@@ -294,9 +289,9 @@ export class Maintenance {
       ...(keepYoungerThan && {
         keepYoungerThan: Math.max(0, Math.floor(keepYoungerThan.getTime() / 1000)),
       }),
-      ...(keep && { keep: [...keep].join('\n') }),
+      ...(names && { keep: names }),
     };
-    return this.#locked(options.dryRun ? 'shared' : 'exclusive', options, () =>
+    return this.locked(options.dryRun ? 'shared' : 'exclusive', options, () =>
       runJob<PruneResult, PruneProgress>(
         'ostree',
         (progress) => this.#native.prune(native, progress),
@@ -310,7 +305,7 @@ export class Maintenance {
     checkMembers(options, kFsckOptions);
     const { signal, timeout: _timeout, onProgress, ...native } = options;
     const type = options.delete || options.addTombstones ? 'exclusive' : 'shared';
-    const report = await this.#locked(type, options, () =>
+    const report = await this.locked(type, options, () =>
       runJob(
         'ostree',
         (progress: ((event: FsckProgress) => void) | undefined) =>
@@ -341,6 +336,22 @@ export class Maintenance {
     await runJob('ostree', () => this.#native.markPartial(commit, partial, byFsck), { signal });
   }
 }
+
+/** Joined piece by piece: hundreds of thousands at once would hold up the event loop. */
+async function inLines(names: Iterable<string>): Promise<Uint8Array[]> {
+  const pieces: Uint8Array[] = [];
+  let lines: string[] = [];
+  for (const name of names) {
+    if (lines.push(name) < kLinesOfPiece) continue;
+    pieces.push(Buffer.from(lines.join('\n')));
+    lines = [];
+    await setImmediate();
+  }
+  pieces.push(Buffer.from(lines.join('\n')));
+  return pieces;
+}
+
+const kLinesOfPiece = 10_000;
 
 /** What libostree takes where `core.lock-timeout-secs` is not set. */
 const kLockSeconds = 30;

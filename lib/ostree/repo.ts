@@ -102,11 +102,11 @@ export class Repo extends RepoHandle {
     this.#native = native;
     this.remotes = new Remotes(native, path);
     this.signatures = new Signatures(native);
-    this.summary = new RepoSummary(native, this);
-    this.deltas = new Deltas(native, path);
-    this.collections = new Collections(native);
-    this.objects = new Objects(native);
     this.#maintenance = new Maintenance(native, path);
+    this.summary = new RepoSummary(native, this, this.#maintenance);
+    this.deltas = new Deltas(native, path, this.#maintenance);
+    this.collections = new Collections(native, this.#maintenance);
+    this.objects = new Objects(native);
   }
 
   /**
@@ -265,7 +265,8 @@ export class Repo extends RepoHandle {
    * visible, but stays in the repository's `tmp`, where the next transaction takes it up.
    *
    * @throws `ERR_BUSY` while another transaction of this object is open; `EDEADLK` where the caller
-   * holds the exclusive lock through another object.
+   * holds the exclusive lock through another object; `ERR_OSTREE_LOCKED` after waiting for others
+   * (`core.lock-timeout-secs`).
    * @see `ostree_repo_prepare_transaction`, `ostree_repo_commit_transaction`
    */
   async transaction<T>(
@@ -536,12 +537,13 @@ export class Repo extends RepoHandle {
     checkOptions(options);
     checkString(remote, 'remote');
     const native = pullOptions(options);
-    this.#maintenance.refuseDeadlock('shared');
-    return runJob<PullProgress, PullEvent>(
-      'ostree',
-      (progress) => this.#native.pull(remote, native, progress),
-      { signal: options.signal },
-      pullListener(options),
+    return this.#maintenance.locked('shared', { signal: options.signal }, () =>
+      runJob<PullProgress, PullEvent>(
+        'ostree',
+        (progress) => this.#native.pull(remote, native, progress),
+        { signal: options.signal },
+        pullListener(options),
+      ),
     );
   }
 
@@ -557,12 +559,13 @@ export class Repo extends RepoHandle {
     checkOptions(options);
     const absolute = checkPath(source, 'source');
     const native = pullOptions(options);
-    this.#maintenance.refuseDeadlock('shared');
-    return runJob<PullProgress, PullEvent>(
-      'ostree',
-      (progress) => this.#native.pullLocal(absolute, native, progress),
-      { signal: options.signal },
-      pullListener(options),
+    return this.#maintenance.locked('shared', { signal: options.signal }, () =>
+      runJob<PullProgress, PullEvent>(
+        'ostree',
+        (progress) => this.#native.pullLocal(absolute, native, progress),
+        { signal: options.signal },
+        pullListener(options),
+      ),
     );
   }
 

@@ -11,20 +11,21 @@ export async function runTransaction<T>(
   write: (transaction: Transaction) => Promise<T> | T,
   options: JobOptions,
 ): Promise<{ result: T; stats: TransactionStats }> {
-  maintenance.refuseDeadlock('shared');
-  await runJob('ostree', () => native.beginTransaction(), options);
-  const transaction = new Transaction(native);
-  let result: T;
-  try {
-    result = await maintenance.holding('shared', () => write(transaction));
-    if (options.signal?.aborted) throw new AbortError(options.signal.reason);
-  } catch (error) {
+  return maintenance.locked('shared', options, async () => {
+    await runJob('ostree', () => native.beginTransaction(), options);
+    const transaction = new Transaction(native);
+    let result: T;
+    try {
+      result = await maintenance.holding('shared', () => write(transaction));
+      if (options.signal?.aborted) throw new AbortError(options.signal.reason);
+    } catch (error) {
+      Transaction.end(transaction);
+      await runJob('ostree', () => native.abortTransaction());
+      throw error;
+    }
     Transaction.end(transaction);
-    await runJob('ostree', () => native.abortTransaction());
-    throw error;
-  }
-  Transaction.end(transaction);
-  // Once under way it runs to its end: it takes little time, and refs must not move halfway.
-  const stats = await runJob('ostree', () => native.commitTransaction());
-  return { result, stats };
+    // Once under way it runs to its end: it takes little time, and refs must not move halfway.
+    const stats = await runJob('ostree', () => native.commitTransaction());
+    return { result, stats };
+  });
 }

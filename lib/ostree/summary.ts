@@ -8,6 +8,7 @@ import { checkSignal, type JobOptions, kJobOptions, runJob } from '../job.js';
 import { readRegularFile } from '../read-file.js';
 import type { Variant } from '../variant.js';
 import { ostreeFeatures } from './features.js';
+import type { Maintenance } from './maintenance.js';
 import type { Repo } from './repo.js';
 import {
   type GpgKeyring,
@@ -64,17 +65,20 @@ export async function parseSummary(bytes: Uint8Array, options?: JobOptions): Pro
 export class RepoSummary {
   readonly #native: NativeRepoRemotes;
   readonly #repo: Repo;
+  readonly #maintenance: Maintenance;
 
   /** @internal */
-  constructor(native: NativeRepoRemotes, repo: Repo) {
+  constructor(native: NativeRepoRemotes, repo: Repo, maintenance: Maintenance) {
     this.#native = native;
     this.#repo = repo;
+    this.#maintenance = maintenance;
   }
 
   /**
    * Writes the summary anew, with the refs and deltas of now; old signatures go.
    *
-   * @throws `ERR_BUSY` inside a transaction of this object.
+   * @throws `ERR_BUSY` inside a transaction of this object; `EDEADLK` where the caller holds the
+   * exclusive lock through another object; `ERR_OSTREE_LOCKED` after waiting for others.
    * @see `ostree_repo_regenerate_summary`
    */
   async regenerate(
@@ -85,7 +89,9 @@ export class RepoSummary {
   ): Promise<void> {
     checkMembers(options, { ...kJobOptions, metadata: true } satisfies Members<typeof options>);
     const { metadata, signal } = options;
-    await runJob('ostree', () => this.#native.summaryRegenerate(metadata), { signal });
+    await this.#maintenance.locked('shared', { signal }, () =>
+      runJob('ostree', () => this.#native.summaryRegenerate(metadata), { signal }),
+    );
   }
 
   /**
@@ -119,7 +125,9 @@ export class RepoSummary {
       ...(home !== undefined && { gpgHome: home }),
       ...(signer !== undefined && { signer: toSigner(signer) }),
     };
-    await runJob('ostree', () => this.#native.regenerateMetadata(metadata, native), { signal });
+    await this.#maintenance.locked('shared', { signal }, () =>
+      runJob('ostree', () => this.#native.regenerateMetadata(metadata, native), { signal }),
+    );
   }
 
   /** What `ostree summary --update` does with a library that cannot do it at once. */

@@ -1,4 +1,4 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, stat } from 'node:fs/promises';
 import { binding } from '../binding.js';
 import {
   checkArray,
@@ -33,9 +33,10 @@ import { kUpgradeOptions, type UpgradeOptions } from './upgrade_options.js';
 /**
  * A system root with its deployments: `/` of a booted system, or any directory.
  *
- * Calls that change something take the lock for their time unless {@link lock} was called before;
- * with the lock comes a fresh look at the disk. Work on one sysroot is done one call after the
- * other. Writing the boot list freezes the file system of /boot for an instant.
+ * Calls that change something take the lock for their time, one after the other, unless they are
+ * inside {@link withLock} or {@link lock} was called before; with the lock comes a fresh look at the
+ * disk. Work on one sysroot is done one call after the other, deploys one after the other in a
+ * process. Writing the boot list freezes the file system of /boot for an instant.
  *
  * @throws `ERR_CLOSED` by every method, once the sysroot is closed; `ERR_OSTREE_LOCKED` by those
  * that change something, when `timeout` passed.
@@ -62,17 +63,36 @@ export class Sysroot extends SysrootHandle {
     checkOneOf(layout, ['modern', 'traditional'], 'options.layout');
     await makeDirectories(absolute);
     if (layout === 'traditional') await makeTopDirectories(absolute);
-    return Sysroot.#open(absolute, true, { signal });
+    return Sysroot.#open(absolute, true, false, { signal });
   }
 
   /**
    * Loads an existing sysroot.
    *
-   * @throws `ERR_OSTREE_NOT_A_SYSROOT` where there is none.
-   * @see `ostree_sysroot_load_if_changed`
+   * On a booted system whose /sysroot is read-only, `mountNamespace: 'private'` is what lets this
+   * object write: all its work is done by one thread, which ends with the object and for which
+   * libostree makes /sysroot and /boot writable, as the `ostree` command does for itself. Nobody
+   * else sees that, other threads of the process neither; what {@link repo} opens writes through
+   * it too. Without it, such a sysroot can be read, and changes fail with `EROFS`.
+   *
+   * @throws `ERR_OSTREE_NOT_A_SYSROOT` where there is none; `ERR_NEEDS_ROOT` where a namespace cannot
+   * be made.
+   * @see `ostree_sysroot_load_if_changed`, `ostree_sysroot_set_mount_namespace_in_use`
    */
-  static async load(path: PathLike, options?: JobOptions): Promise<Sysroot> {
-    return Sysroot.#open(checkPath(path, 'path'), false, options);
+  static async load(
+    path: PathLike,
+    options: JobOptions & {
+      /** `host`: that of the process. @default 'host' */
+      mountNamespace?: 'host' | 'private';
+    } = {},
+  ): Promise<Sysroot> {
+    const absolute = checkPath(path, 'path');
+    checkMembers(options, { ...kJobOptions, mountNamespace: true } satisfies Members<
+      typeof options
+    >);
+    const { mountNamespace = 'host', signal } = options;
+    checkOneOf(mountNamespace, ['host', 'private'], 'options.mountNamespace');
+    return Sysroot.#open(absolute, false, mountNamespace === 'private', { signal });
   }
 
   /**
@@ -89,9 +109,19 @@ export class Sysroot extends SysrootHandle {
     );
   }
 
-  static async #open(path: string, initialize: boolean, options?: JobOptions): Promise<Sysroot> {
-    const native = await runJob('ostree', () => binding().Sysroot.open(path, initialize), options);
-    const sysroot = new Sysroot(native, path);
+  static async #open(
+    path: string,
+    initialize: boolean,
+    apart: boolean,
+    options: JobOptions,
+  ): Promise<Sysroot> {
+    const native = await runJob(
+      'ostree',
+      () => binding().Sysroot.open(path, initialize, apart),
+      options,
+    );
+    const { dev, ino } = await stat(`${path}/ostree`, { bigint: true });
+    const sysroot = new Sysroot(native, path, `sysroot ${dev}:${ino}`);
     await sysroot.reload(options);
     return sysroot;
   }

@@ -8,8 +8,11 @@ import { BootConfig } from './boot_config.js';
 import { type Deployment, toDeployments } from './deployment.js';
 import {
   checkLockOptions,
+  heldBy,
+  holding,
   type LockOptions,
   refuseDeadlock,
+  refuseSecond,
   SysrootLock,
   waitForLock,
 } from './lock.js';
@@ -22,12 +25,21 @@ export class SysrootHandle {
   readonly path: string;
   /** @internal */
   protected current: readonly Deployment[] = [];
-  #locked = false;
+  /** Which sysroot it is, however it was loaded. */
+  readonly #identity: string;
+  /** How many count on the lock that this object has; 0 without it. */
+  #users = 0;
+  /** A lock that a caller holds without a scope. */
+  #bare = false;
+  /** Who waits for the lock, in the order of the calls. */
+  readonly #queue: object[] = [];
+  #closing: Promise<void> | undefined;
 
   /** @internal */
-  protected constructor(native: NativeSysroot, path: string) {
+  protected constructor(native: NativeSysroot, path: string, identity: string) {
     this.native = native;
     this.path = path;
+    this.#identity = identity;
   }
 
   /** In boot order, as last read: by load, reload, a lock or a change made here. */
@@ -46,32 +58,62 @@ export class SysrootHandle {
     return this.current;
   }
 
+  get #what(): { name: 'sysroot'; path: string } {
+    return { name: 'sysroot', path: this.path };
+  }
+
   /**
-   * Waits for the exclusive lock of the sysroot and takes it.
+   * Waits for the exclusive lock of the sysroot and takes it. Other calls of this object count on it
+   * until it is released; those that are under way then keep it until they are done.
    *
-   * @throws `ERR_OSTREE_LOCKED` when `timeout` passed.
+   * @throws `ERR_OSTREE_LOCKED` when `timeout` passed; `EDEADLK` at once where it would wait for this
+   * object itself, or inside {@link withLock} for the caller.
    * @see `ostree_sysroot_try_lock`
    */
   async lock(options: LockOptions = {}): Promise<SysrootLock> {
     checkLockOptions(options);
-    const { signal } = options;
-    this.current = toDeployments(
-      await waitForLock(
-        async () => (await runJob('ostree', () => this.native.tryLock(), { signal })) ?? undefined,
-        { name: 'sysroot', path: this.path },
-        options,
-      ),
-    );
-    this.#locked = true;
+    if (this.#counted) refuseSecond('exclusive', this.#what);
+    await this.#acquire(options);
+    this.#bare = true;
     return new SysrootLock(async () => {
-      this.#locked = false;
-      await runJob('ostree', () => this.native.unlock());
+      this.#bare = false;
+      await this.#leave();
     });
   }
 
+  /** Whether the code that runs now can count on a lock of this object. */
+  get #counted(): boolean {
+    return this.#bare || heldBy(this.#identity, this) !== undefined;
+  }
+
+  /** Takes the lock, after those of this object who asked before. */
+  async #acquire(options: LockOptions): Promise<void> {
+    refuseDeadlock(this.#identity, this, 'exclusive', this.#what);
+    const ticket = {};
+    this.#queue.push(ticket);
+    const attempt = async () => {
+      if (this.#queue[0] !== ticket) return undefined;
+      return (
+        (await runJob('ostree', () => this.native.tryLock(), { signal: options.signal })) ??
+        undefined
+      );
+    };
+    try {
+      this.current = toDeployments(await waitForLock(attempt, this.#what, options));
+      this.#users = 1;
+    } finally {
+      this.#queue.splice(this.#queue.indexOf(ticket), 1);
+    }
+  }
+
+  async #leave(): Promise<void> {
+    this.#users -= 1;
+    if (this.#users === 0) await runJob('ostree', () => this.native.unlock());
+  }
+
   /**
-   * Runs a function with the lock, which the calls in it use. Where this object has the lock
-   * already, that one will do.
+   * Runs a function with the lock, which the calls in it use, and no others. Where the caller has
+   * the lock of this object already, that one will do.
    *
    * @throws as {@link lock}, and what the function throws.
    * @see {@link lock}
@@ -102,21 +144,23 @@ export class SysrootHandle {
    * that the caller is inside of. @throws `EDEADLK`
    */
   protected async refuseDeadlock(): Promise<void> {
-    const repo = `${this.path}/ostree/repo`;
+    const path = `${this.path}/ostree/repo`;
     // Nobody is inside of one that is missing; the call itself says what is wrong.
-    const found = await stat(repo, { bigint: true }).catch(() => undefined);
-    if (found) refuseDeadlock(`${found.dev}:${found.ino}`, undefined, 'exclusive', repo);
+    const found = await stat(path, { bigint: true }).catch(() => undefined);
+    if (!found) return;
+    const what = { name: 'repository', path };
+    refuseDeadlock(`${found.dev}:${found.ino}`, undefined, 'exclusive', what);
   }
 
-  /** With the lock, which is taken for the call if nobody here holds it. */
+  /** With the lock, which is taken for the call unless the caller counts on one. */
   protected async change<T>(options: LockOptions = {}, change: () => Promise<T>): Promise<T> {
     checkLockOptions(options);
-    if (this.#locked) return change();
-    const lock = await this.lock(options);
+    if (this.#counted) this.#users += 1;
+    else await this.#acquire(options);
     try {
-      return await change();
+      return await holding(this.#identity, this, 'exclusive', change);
     } finally {
-      await lock.release();
+      await this.#leave();
     }
   }
 
@@ -179,7 +223,8 @@ export class SysrootHandle {
 
   /** Drops the handle and its lock, after the calls under way; later calls throw `ERR_CLOSED`. */
   async close(): Promise<void> {
-    await runJob('ostree', () => this.native.close());
+    this.#closing ??= runJob('ostree', () => this.native.close());
+    await this.#closing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -375,7 +375,8 @@ export class Transaction {
 
   /**
    * Writes one file, for the edit `link` of a {@link MutableTree}: from memory, or from a stream
-   * or other async iterable of bytes, of which nothing big is held in memory.
+   * or other async iterable of bytes, of which nothing big is held in memory. Large content in
+   * memory is read while the call runs, so it must stay as it is.
    *
    * @returns the checksum of the object.
    * @throws `EINVAL` for what a `bare-user-only` repository cannot keep; what the stream throws.
@@ -392,12 +393,16 @@ export class Transaction {
     const repo = this.#use();
     const attributes = nativeAttributes(options, kObjectOptions);
     const { signal } = options;
-    if (!isIterable(content)) {
-      const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+    let source = content;
+    if (!isIterable(source)) {
+      const bytes = typeof source === 'string' ? Buffer.from(source) : source;
       checkBytes(bytes, 'content');
-      return runJob('ostree', () => repo.writeFile(bytes, attributes), { signal });
+      if (bytes.byteLength <= kMostCopied) {
+        return runJob('ostree', () => repo.writeFile(bytes, attributes), { signal });
+      }
+      source = inPieces(bytes);
     }
-    return withPipe(content, signal, (fd, stop) =>
+    return withPipe(source, signal, (fd, stop) =>
       runJob('ostree', () => repo.writeFile(fd, attributes), { signal: stop }),
     );
   }
@@ -457,6 +462,15 @@ export class Transaction {
     if (checksum !== undefined) checkChecksum(checksum, 'options.checksum');
     const repo = this.#use();
     return runJob('ostree', () => repo.writeMetadata(type, bytes, checksum), { signal });
+  }
+}
+
+/** More bytes at once would hold up the event loop while they are copied for native code. */
+const kMostCopied = 1024 * 1024;
+
+async function* inPieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let start = 0; start < bytes.byteLength; start += kMostCopied) {
+    yield bytes.subarray(start, start + kMostCopied);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "core/addon_data.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace apt_ostree {
@@ -16,11 +17,19 @@ void AddonData::End() {
   ostree_.Stop();
   waiting_.Stop();
   apt_.Stop();
-  sysroot_.Stop();
   processes_.Stop();
+  for (const auto& thread : own_threads_) thread->Stop();
   for (const auto& job : pending_) job->Abandon();
   pending_.clear();
   channel_.Abort();
+}
+
+std::shared_ptr<Executor> AddonData::NewThread(std::string name) {
+  const auto ended = [](const auto& thread) { return thread->ended(); };
+  own_threads_.erase(std::remove_if(own_threads_.begin(), own_threads_.end(), ended),
+                     own_threads_.end());
+  own_threads_.push_back(std::make_shared<Executor>(std::move(name), 1));
+  return own_threads_.back();
 }
 
 void AddonData::Post(std::function<void(Napi::Env)> call) {

@@ -7,8 +7,10 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <string>
 #include <typeindex>
 #include <unordered_map>
+#include <vector>
 
 #include "core/executor.h"
 #include "core/job.h"
@@ -31,11 +33,12 @@ class AddonData {
   Executor& waiting() { return waiting_; }
   // libapt-pkg: one thread, because its state is process-global anyway (see native/apt).
   Executor& apt() { return apt_; }
-  // One thread for sysroots, always the same: a private mount namespace belongs to a thread.
-  Executor& sysroot() { return sysroot_; }
   // One thread for each running child process. They only wait; in a pool of workers, children that
   // run for minutes would hold up everything else.
   Executor& processes() { return processes_; }
+
+  // One thread, apart from all others until Executor::Finish: for work that changes the thread.
+  std::shared_ptr<Executor> NewThread(std::string name);
 
   // Runs `call` on the JavaScript thread; from any thread. Dropped when the environment ends.
   void Post(std::function<void(Napi::Env)> call);
@@ -66,8 +69,8 @@ class AddonData {
   Executor ostree_{"ostree", 8};
   Executor waiting_{"ostree-job", 256, kIdle};
   Executor apt_{"apt", 1, {}, kDeepStack};
-  Executor sysroot_{"ostree-sysroot", 1};
   Executor processes_{"ostree-process", 256, kIdle};
+  std::vector<std::shared_ptr<Executor>> own_threads_;
 };
 
 }  // namespace apt_ostree

@@ -39,6 +39,7 @@ Executor::~Executor() { Stop(); }
 void Executor::Submit(Task task, std::shared_ptr<Lane> lane) {
   std::lock_guard<std::mutex> guard(mutex_);
   if (stopping_) return;
+  if (finishing_) throw NativeError("ERR_CLOSED", "The thread for the operation has ended");
   if (lane != nullptr) {
     if (lane->busy_) {
       lane->waiting_.push_back(std::move(task));
@@ -87,6 +88,17 @@ bool Executor::AddThread() {
   return added;
 }
 
+void Executor::Finish() {
+  std::lock_guard<std::mutex> guard(mutex_);
+  finishing_ = true;
+  wake_.notify_all();
+}
+
+bool Executor::ended() {
+  std::lock_guard<std::mutex> guard(mutex_);
+  return finishing_ && threads_.empty();
+}
+
 void Executor::Stop() {
   std::deque<Entry> dropped;
   Threads threads;
@@ -107,7 +119,7 @@ void Executor::Stop() {
 }
 
 bool Executor::WaitForWork(std::unique_lock<std::mutex>& lock) {
-  const auto ready = [this] { return stopping_ || !queue_.empty(); };
+  const auto ready = [this] { return stopping_ || finishing_ || !queue_.empty(); };
   ++idle_;
   if (idle_time_ == std::chrono::seconds()) {
     wake_.wait(lock, ready);

@@ -41,6 +41,11 @@ class Executor {
   // even a first thread can be had.
   void Submit(Task task, std::shared_ptr<Lane> lane);
 
+  // Lets the threads end when nothing is left to do; more tasks are refused.
+  void Finish();
+  // Whether they have.
+  bool ended();
+
   // Drops what has not started and waits for what has. The caller cancels the work first.
   void Stop();
 
@@ -75,6 +80,7 @@ class Executor {
   Threads ended_;
   size_t idle_ = 0;
   bool stopping_ = false;
+  bool finishing_ = false;
 };
 
 }  // namespace apt_ostree

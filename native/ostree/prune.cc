@@ -8,11 +8,13 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/arguments.h"
 #include "core/error.h"
+#include "core/values.h"
 #include "ostree/names.h"
 #include "ostree/reachable.h"
 #include "ostree/read.h"
@@ -34,7 +36,8 @@ struct PruneRequest {
   std::optional<std::string> delete_commit;
   bool static_deltas_only = false;
   // Lines "CHECKSUM.TYPE": exactly these are kept.
-  std::optional<std::string> keep;
+  // Names of objects, one a line.
+  std::optional<std::vector<SharedBytes>> keep;
 
   // Whether refs are looked at one by one.
   bool by_branch() const {
@@ -45,6 +48,16 @@ struct PruneRequest {
 struct PruneStats {
   double objects = 0, pruned = 0, bytes = 0;
 };
+
+std::vector<SharedBytes> CheckedKeep(Napi::Value value, Napi::Env env) {
+  if (!value.IsArray()) throw InvalidArgumentType(env, "keep", "an instance of Array", value);
+  const auto array = value.As<Napi::Array>();
+  std::vector<SharedBytes> pieces;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    pieces.push_back(CheckedBytes(array.Get(i), "keep"));
+  }
+  return pieces;
+}
 
 PruneRequest CheckedRequest(const Options& options, Napi::Env env) {
   PruneRequest request;
@@ -84,7 +97,7 @@ PruneRequest CheckedRequest(const Options& options, Napi::Env env) {
   if (request.delete_commit && request.dry_run) {
     throw InvalidArgumentValue(env, "deleteCommit", "excludes dryRun");
   }
-  request.keep = options.OptionalString("keep");
+  if (options.Has("keep")) request.keep = CheckedKeep(options.Raw("keep"), env);
   return request;
 }
 
@@ -138,11 +151,16 @@ class Pruner {
   }
 
   void GatherNamed(Reachable& keep) {
-    const std::string& text = *request_.keep;
-    for (size_t start = 0; start < text.size();) {
-      const size_t end = std::min(text.find('\n', start), text.size());
-      keep.Add(ParseName(text.substr(start, end - start)));
-      start = end + 1;
+    for (const SharedBytes& bytes : *request_.keep) {
+      job_.ThrowIfCancelled();
+      gsize size = 0;
+      const auto* data = static_cast<const char*>(g_bytes_get_data(bytes.get(), &size));
+      const std::string_view text(data == nullptr ? "" : data, size);
+      for (size_t start = 0; start < text.size();) {
+        const size_t end = std::min(text.find('\n', start), text.size());
+        keep.Add(ParseName(std::string(text.substr(start, end - start))));
+        start = end + 1;
+      }
     }
   }
 

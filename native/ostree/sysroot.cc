@@ -266,44 +266,67 @@ void Sysroot::Init(Napi::Env env, Napi::Object exports) {
          });
 }
 
-Napi::Value Sysroot::Start(const Napi::CallbackInfo& info, Work work) const {
-  return Job::Start(info.Env(), AddonData::Of(info.Env()).sysroot(), nullptr,
-                    info.Env().Undefined(), std::move(work));
+Napi::Value Sysroot::Start(const Napi::CallbackInfo& info, Work work, Napi::Value progress) const {
+  AddonData& data = AddonData::Of(info.Env());
+  if (progress.IsEmpty()) progress = info.Env().Undefined();
+  if (state()->closing) {
+    work = [path = state()->path()](JobContext&) -> ToJs {
+      throw NativeError("ERR_CLOSED", "The sysroot is closed").Detail("path", path);
+    };
+  } else if (Executor* thread = state()->thread()) {
+    return Job::Start(info.Env(), *thread, nullptr, progress, std::move(work));
+  }
+  return Job::Start(info.Env(), data.waiting(), state()->lane(), progress, std::move(work));
 }
 
+// open(path, initialize, whether in a mount namespace of its own)
 Napi::Value Sysroot::Open(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   std::string path = arguments.Path(0, "path");
   const bool initialize = arguments.Bool(1, "initialize");
-  return Job::Start(
-      info.Env(), AddonData::Of(info.Env()).sysroot(), nullptr, info.Env().Undefined(),
-      [path = std::move(path), initialize](JobContext& job) -> ToJs {
-        // libostree would wait for the writer of a FIFO.
-        const std::string config = path + "/ostree/repo/config";
-        struct stat found {};
-        if (stat(config.c_str(), &found) == 0) OpenRegular(config, "Loading the sysroot");
-        auto state = std::make_shared<SysrootState>(path);
-        if (initialize) {
-          // As `ostree admin init-fs --modern` leaves it: boot and ostree, nothing else.
-          const std::string boot = path + "/boot";
-          if (mkdir(boot.c_str(), 0755) != 0 && errno != EEXIST) {
-            throw FromErrno(errno, "Creating the sysroot", boot);
-          }
-          GError* error = nullptr;
-          if (!ostree_sysroot_ensure_initialized(state->Use().get(), job.cancellable(), &error)) {
-            throw FromGError(error, "Creating the sysroot").Detail("path", path);
-          }
-        }
-        state->Load(job.cancellable());
-        return [state](Napi::Env env) -> Napi::Value { return Sysroot::Create(env, state); };
-      });
+  const bool apart = arguments.Bool(2, "privateNamespace");
+  AddonData& data = AddonData::Of(info.Env());
+  // GLib starts the thread that starts its shared ones where it needs them first; a thread inherits
+  // the mount namespace of the one that starts it.
+  g_task_get_type();
+  auto state =
+      std::make_shared<SysrootState>(path, apart ? data.NewThread("ostree-sysroot") : nullptr);
+  Work work = [state, path = std::move(path), initialize](JobContext& job) -> ToJs {
+    // libostree would wait for the writer of a FIFO.
+    const std::string config = path + "/ostree/repo/config";
+    struct stat found {};
+    if (stat(config.c_str(), &found) == 0) OpenRegular(config, "Loading the sysroot");
+    if (initialize) {
+      // As `ostree admin init-fs --modern` leaves it: boot and ostree, nothing else.
+      const std::string boot = path + "/boot";
+      if (mkdir(boot.c_str(), 0755) != 0 && errno != EEXIST) {
+        throw FromErrno(errno, "Creating the sysroot", boot);
+      }
+      GError* error = nullptr;
+      if (!ostree_sysroot_ensure_initialized(state->Use().get(), job.cancellable(), &error)) {
+        throw FromGError(error, "Creating the sysroot").Detail("path", path);
+      }
+    }
+    if (state->thread() != nullptr) {
+      state->LoadInNamespace(job.cancellable());
+    } else {
+      state->Load(job.cancellable());
+    }
+    return [state](Napi::Env env) -> Napi::Value { return Sysroot::Create(env, state); };
+  };
+  return Job::Start(info.Env(), apart ? *state->thread() : data.waiting(), nullptr,
+                    info.Env().Undefined(), std::move(work));
 }
 
 Napi::Value Sysroot::Close(const Napi::CallbackInfo& info) {
-  return Start(info, [state = state()](JobContext&) {
+  if (state()->closing) return Job::Done(info.Env(), info.Env().Undefined());
+  Napi::Value job = Start(info, [state = state()](JobContext&) {
     state->Close();
     return Undefined();
   });
+  state()->closing = true;
+  if (Executor* thread = state()->thread()) thread->Finish();
+  return job;
 }
 
 Napi::Value Sysroot::Load(const Napi::CallbackInfo& info) {
@@ -346,6 +369,8 @@ Napi::Value Sysroot::TryLock(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value Sysroot::Unlock(const Napi::CallbackInfo& info) {
+  // Closing lets it go.
+  if (state()->closing) return Job::Done(info.Env(), info.Env().Undefined());
   return Start(info, [state = state()](JobContext&) {
     state->Unlock();
     return Undefined();
@@ -370,6 +395,7 @@ Napi::Value Sysroot::Deploy(const Napi::CallbackInfo& info) {
   return Start(
       info, [state = state(), options = std::move(options)](JobContext& job) mutable -> ToJs {
         auto sysroot = state->UseToBoot();
+        const auto alone = DeployAlone(job.cancellable());
         std::string id = DeployTree(*state, sysroot.get(), options, job.cancellable());
         state->Load(job.cancellable());
         return [id = std::move(id),
@@ -397,6 +423,7 @@ Napi::Value Sysroot::WriteDeployments(const Napi::CallbackInfo& info) {
       auto deployment = FindDeployment(sysroot.get(), id);
       g_ptr_array_add(list.get(), g_object_ref(deployment.get()));
     }
+    const auto alone = DeployAlone(job.cancellable());
     OstreeSysrootWriteDeploymentsOpts options = {};
     options.do_postclean = clean;
     GError* error = nullptr;
@@ -470,6 +497,7 @@ Napi::Value Sysroot::SetKernelArguments(const Napi::CallbackInfo& info) {
         auto deployment = FindDeployment(sysroot.get(), id);
         KeepOstreeArgument(deployment.get(), &list);
         std::vector<char*> argv = Argv(list);
+        const auto alone = DeployAlone(job.cancellable());
         GError* error = nullptr;
         if (!ostree_sysroot_deployment_set_kargs(sysroot.get(), deployment.get(), argv.data(),
                                                  job.cancellable(), &error)) {

@@ -14,12 +14,25 @@
 
 namespace apt_ostree {
 
+// Writing a boot list forks and freezes a file system for an instant, and looks at SELinux policies
+// that the process has one of: one at a time in a process. Throws ABORT_ERR.
+std::unique_lock<std::timed_mutex> DeployAlone(GCancellable* cancellable);
+
 // libostree ends the process when a sysroot is used before it is loaded, and overwrites what
-// others wrote when it is used without the lock; so both are recorded and asked for here. All
-// work runs on the one thread of AddonData::sysroot().
+// others wrote when it is used without the lock; so both are recorded and asked for here. It has no
+// locks of its own: all work on one sysroot runs in its lane, or on its own thread.
 class SysrootState {
  public:
-  explicit SysrootState(std::string path);
+  // `thread` is for a sysroot with a private mount namespace, else null.
+  SysrootState(std::string path, std::shared_ptr<Executor> thread);
+  ~SysrootState();
+  SysrootState(const SysrootState&) = delete;
+  SysrootState& operator=(const SysrootState&) = delete;
+
+  // Gives the current thread a mount namespace of its own, in which libostree may make a read-only
+  // /sysroot writable, and loads. On the own thread, before anything else: an object that was
+  // loaded before would keep descriptors of the read-only mount. Throws ERR_NEEDS_ROOT.
+  void LoadInNamespace(GCancellable* cancellable);
 
   // Throws ERR_CLOSED.
   GObjectPtr<OstreeSysroot> Use() const;
@@ -39,13 +52,22 @@ class SysrootState {
   void Unlock();
   void Close();
   const std::string& path() const { return path_; }
+  const std::shared_ptr<Lane>& lane() const { return lane_; }
+  Executor* thread() const { return thread_.get(); }
+
+  // On the JavaScript thread: whether closing has been asked for.
+  bool closing = false;
 
  private:
+  void RequireSysroot() const;
+
   mutable std::mutex mutex_;
   GObjectPtr<OstreeSysroot> sysroot_;
   bool loaded_ = false;
   bool locked_ = false;
   const std::string path_;
+  const std::shared_ptr<Lane> lane_ = std::make_shared<Lane>();
+  const std::shared_ptr<Executor> thread_;
 };
 
 class Sysroot : public Wrap<Sysroot, SysrootState> {
@@ -57,7 +79,8 @@ class Sysroot : public Wrap<Sysroot, SysrootState> {
 
  private:
   static Napi::Value Open(const Napi::CallbackInfo& info);
-  Napi::Value Start(const Napi::CallbackInfo& info, Work work) const;
+  Napi::Value Start(const Napi::CallbackInfo& info, Work work,
+                    Napi::Value progress = Napi::Value()) const;
   Napi::Value Close(const Napi::CallbackInfo& info);
   Napi::Value Load(const Napi::CallbackInfo& info);
   Napi::Value OpenRepo(const Napi::CallbackInfo& info);

@@ -116,6 +116,7 @@ Napi::Value Sysroot::UnlockDeployment(const Napi::CallbackInfo& info) {
       throw NativeError("ERR_INVALID_STATE", "The deployment is unlocked already")
           .Detail("ref", id);
     }
+    const auto alone = DeployAlone(job.cancellable());
     GError* error = nullptr;
     if (!ostree_sysroot_deployment_unlock(sysroot.get(), deployment.get(), unlock,
                                           job.cancellable(), &error)) {
@@ -185,6 +186,7 @@ Napi::Value Sysroot::SetKernelArgumentsInPlace(const Napi::CallbackInfo& info) {
                  std::string text;
                  for (const std::string& argument : list)
                    text += (text.empty() ? "" : " ") + argument;
+                 const auto alone = DeployAlone(job.cancellable());
                  GError* error = nullptr;
                  if (!ostree_sysroot_deployment_set_kargs_in_place(
                          sysroot.get(), deployment.get(), text.data(), job.cancellable(), &error)) {

@@ -1,6 +1,9 @@
+#include <sched.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "core/error.h"
@@ -8,9 +11,23 @@
 
 namespace apt_ostree {
 
-SysrootState::SysrootState(std::string path) : path_(std::move(path)) {
+std::unique_lock<std::timed_mutex> DeployAlone(GCancellable* cancellable) {
+  static std::timed_mutex mutex;
+  std::unique_lock<std::timed_mutex> lock(mutex, std::defer_lock);
+  while (!lock.try_lock_for(std::chrono::milliseconds(50))) {
+    if (g_cancellable_is_cancelled(cancellable)) throw Aborted();
+  }
+  return lock;
+}
+
+SysrootState::SysrootState(std::string path, std::shared_ptr<Executor> thread)
+    : path_(std::move(path)), thread_(std::move(thread)) {
   auto file = GObjectPtr<GFile>::Take(g_file_new_for_path(path_.c_str()));
   sysroot_ = GObjectPtr<OstreeSysroot>::Take(ostree_sysroot_new(file.get()));
+}
+
+SysrootState::~SysrootState() {
+  if (thread_) thread_->Finish();
 }
 
 GObjectPtr<OstreeSysroot> SysrootState::Use() const {
@@ -49,8 +66,34 @@ GObjectPtr<OstreeSysroot> SysrootState::UseToBoot() const {
   return sysroot;
 }
 
-bool SysrootState::Load(GCancellable* cancellable) {
+void SysrootState::LoadInNamespace(GCancellable* cancellable) {
   auto sysroot = Use();
+  RequireSysroot();
+  // Not by ostree_sysroot_initialize_with_mount_namespace: it takes any other namespace than that
+  // of init for a private one, a container's too, which others use.
+  const int problem = geteuid() != 0 ? EPERM : unshare(CLONE_NEWNS) != 0 ? errno : 0;
+  if (problem == EPERM) {
+    throw NativeError("ERR_NEEDS_ROOT", "A private mount namespace needs root and CAP_SYS_ADMIN")
+        .Detail("path", path_);
+  }
+  if (problem != 0) throw FromErrno(problem, "Making a mount namespace", path_);
+  ostree_sysroot_set_mount_namespace_in_use(sysroot.get());
+  // Asking for the lock makes /sysroot and /boot writable, whether it is to be had or not.
+  gboolean acquired = FALSE;
+  GError* error = nullptr;
+  if (!ostree_sysroot_try_lock(sysroot.get(), &acquired, &error)) {
+    throw FromGError(error, "Locking the sysroot").Detail("path", path_);
+  }
+  try {
+    Load(cancellable);
+  } catch (...) {
+    if (acquired) ostree_sysroot_unlock(sysroot.get());
+    throw;
+  }
+  if (acquired) ostree_sysroot_unlock(sysroot.get());
+}
+
+void SysrootState::RequireSysroot() const {
   // libostree reports the first missing piece as a plain "no such file".
   for (const char* part : {"/ostree/repo", "/ostree/deploy"}) {
     struct stat info;
@@ -61,6 +104,11 @@ bool SysrootState::Load(GCancellable* cancellable) {
     throw NativeError("ERR_OSTREE_NOT_A_SYSROOT", path_ + " is not an OSTree sysroot")
         .Detail("path", path_);
   }
+}
+
+bool SysrootState::Load(GCancellable* cancellable) {
+  auto sysroot = Use();
+  RequireSysroot();
   GError* error = nullptr;
   gboolean changed = FALSE;
   const bool loaded =

@@ -122,8 +122,11 @@ Napi::Value Sysroot::Upgrade(const Napi::CallbackInfo& info) {
     }
     if (!pulled) throw FromGError(error, "Upgrading").Detail("path", state->path());
     const bool deploy = upgrade.deploy && (changed || upgrade.refspec);
-    if (deploy && !ostree_sysroot_upgrader_deploy(upgrader.get(), job.cancellable(), &error)) {
-      throw FromGError(error, "Deploying").Detail("path", state->path());
+    if (deploy) {
+      const auto alone = DeployAlone(job.cancellable());
+      if (!ostree_sysroot_upgrader_deploy(upgrader.get(), job.cancellable(), &error)) {
+        throw FromGError(error, "Deploying").Detail("path", state->path());
+      }
     }
     state->Load(job.cancellable());
     return [changed = changed != FALSE, deploy,
@@ -135,8 +138,7 @@ Napi::Value Sysroot::Upgrade(const Napi::CallbackInfo& info) {
       return object;
     };
   };
-  return Job::Start(info.Env(), AddonData::Of(info.Env()).sysroot(), nullptr, info[1],
-                    std::move(work));
+  return Start(info, std::move(work), info[1]);
 }
 
 }  // namespace apt_ostree

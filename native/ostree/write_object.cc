@@ -103,13 +103,17 @@ OstreeObjectType CheckedMetadataType(Napi::Value value) {
   throw InvalidArgumentValue(value.Env(), "type", "must be 'commit', 'dirtree' or 'dirmeta'");
 }
 
+NativeError NoSuchObject(OstreeObjectType type) {
+  return NativeError("ERR_OSTREE_FAILED", std::string("The bytes are no object of type ") +
+                                              ostree_object_type_to_string(type));
+}
+
 // Throws for what is not of this type, or only nearly so: others could not read it.
 VariantPtr CheckedObject(OstreeObjectType type, GBytes* bytes) {
   auto object =
       VariantPtr::Sink(g_variant_new_from_bytes(ostree_metadata_variant_type(type), bytes, FALSE));
   GError* error = nullptr;
-  bool valid = g_variant_is_normal_form(object.get()) != FALSE && g_bytes_get_size(bytes) > 0 &&
-               g_bytes_get_size(bytes) <= OSTREE_MAX_METADATA_SIZE;
+  bool valid = g_variant_is_normal_form(object.get()) != FALSE && g_bytes_get_size(bytes) > 0;
   if (valid && type == OSTREE_OBJECT_TYPE_DIR_TREE) {
     valid = ostree_validate_structureof_dirtree(object.get(), &error) != FALSE;
   } else if (valid && type == OSTREE_OBJECT_TYPE_DIR_META) {
@@ -119,8 +123,7 @@ VariantPtr CheckedObject(OstreeObjectType type, GBytes* bytes) {
   }
   if (valid) return object;
   if (error != nullptr) throw FromGError(error, "Reading an object");
-  throw NativeError("ERR_OSTREE_FAILED", std::string("The bytes are no object of type ") +
-                                             ostree_object_type_to_string(type));
+  throw NoSuchObject(type);
 }
 
 }  // namespace
@@ -177,6 +180,11 @@ Napi::Value Repo::WriteSymlink(const Napi::CallbackInfo& info) {
 // writeMetadata(type, bytes, expected checksum)
 Napi::Value Repo::WriteMetadata(const Napi::CallbackInfo& info) {
   const OstreeObjectType type = CheckedMetadataType(info[0]);
+  if (info[1].IsTypedArray() &&
+      info[1].As<Napi::TypedArray>().ByteLength() > OSTREE_MAX_METADATA_SIZE) {
+    // Before it is copied.
+    throw NoSuchObject(type).ToJs(info.Env());
+  }
   SharedBytes bytes = CheckedBytes(info[1], "bytes");
   std::optional<std::string> expected = CheckedOptionalChecksum(info[2], "checksum");
   return Start(info, [state = state(), type, bytes = std::move(bytes),

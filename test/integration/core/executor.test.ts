@@ -3,9 +3,9 @@
 import { once, setMaxListeners } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { PassThrough } from 'node:stream';
-import { MutableTree, type TreeEdit } from 'apt-ostree/ostree';
+import { MutableTree, Sysroot, type TreeEdit } from 'apt-ostree/ostree';
 import { afterAll, expect, test } from 'vitest';
-import { commitEdits } from '../../support/ostree.js';
+import { bootableEdits, commitEdits } from '../../support/ostree.js';
 import { createRepo } from '../../support/repo.js';
 import { temporaryDirectory } from '../../support/temp.js';
 
@@ -64,20 +64,34 @@ test('archives from one repository to another', async () => {
   );
 });
 
+/** A server that accepts connections and never says anything. */
+async function silentServer() {
+  let connections = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    socket.on('error', () => {});
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async connected(count: number) {
+      while (connections < count) await once(server, 'connection');
+    },
+    close: () => server.close(),
+  };
+}
+
 test('reads go on while others wait for a server, a stream and a tree', async () => {
-  const connections: object[] = [];
-  const silent = createServer((socket) => connections.push(socket.on('error', () => {})));
-  silent.listen(0, '127.0.0.1');
-  await once(silent, 'listening');
+  const silent = await silentServer();
   const stop = new AbortController();
   const { signal } = stop;
   setMaxListeners(0, signal);
   const waiting: Promise<unknown>[] = [];
   await using target = await createRepo(scratch.join('waiting'), 'bare-user');
-  const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
   for (const i of numbers) {
     const repo = await createRepo(scratch.join(`pull${i}`), 'archive');
-    await repo.remotes.add('silent', url, { gpgVerify: false });
+    await repo.remotes.add('silent', silent.url, { gpgVerify: false });
     waiting.push(repo.pull('silent', { refs: ['x'], signal }).finally(() => repo.close()));
   }
   waiting.push(
@@ -91,11 +105,35 @@ test('reads go on while others wait for a server, a stream and a tree', async ()
     }),
   );
   const settled = Promise.allSettled(waiting);
-  while (connections.length < kMany) await once(silent, 'connection');
+  await silent.connected(kMany);
   expect(Object.keys(await source.listRefs())).toEqual(['many']);
   expect(await source.readFile('many', '/file1')).toHaveLength(kSize);
   expect(await target.listRefs()).toEqual({});
   stop.abort();
   for (const { status } of await settled) expect(status).toBe('rejected');
+  silent.close();
+});
+
+test('a sysroot is worked on while another one waits for a server', async () => {
+  process.env.OSTREE_SYSROOT_DEBUG = 'mutable-deployments';
+  const silent = await silentServer();
+  await using slow = await Sysroot.initialize(scratch.join('slow'));
+  await slow.initStateroot('debian');
+  await using repo = await slow.repo();
+  await commitEdits(repo, 'debian', bootableEdits('1'));
+  await repo.remotes.add('silent', silent.url, { gpgVerify: false });
+  await slow.deploy({ stateroot: 'debian', rev: 'debian', refspec: 'silent:debian' });
+  const stop = new AbortController();
+  const upgrade = slow.upgrade({ stateroot: 'debian', signal: stop.signal });
+  const settled = Promise.allSettled([upgrade]);
+  await silent.connected(1);
+  await using other = await Sysroot.initialize(scratch.join('other'));
+  await other.initStateroot('debian');
+  await using own = await other.repo();
+  await own.pullLocal(repo.path, { refs: ['debian'] });
+  await other.deploy({ stateroot: 'debian', rev: 'debian' });
+  expect(await other.reload()).toHaveLength(1);
+  stop.abort();
+  expect(await settled).toMatchObject([{ reason: { name: 'AbortError' } }]);
   silent.close();
 });

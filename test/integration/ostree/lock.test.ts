@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { Repo, Sysroot } from 'apt-ostree/ostree';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { projectRoot } from '../../support/child.js';
@@ -126,6 +126,9 @@ describe('between objects', () => {
   test('what would wait for itself fails at once', async () => {
     const deadlock = { code: 'EDEADLK', path: repo.path };
     await using other = await Repo.open(repo.path);
+    const delta = scratch.join(`delta-${count}`);
+    const commit = await repo.resolveRev('test');
+    await repo.deltas.generate(commit, { inlineParts: true, file: delta });
     await repo.transaction(async () => {
       await expect(other.prune()).rejects.toMatchObject(deadlock);
       await expect(other.lock('exclusive')).rejects.toMatchObject(deadlock);
@@ -136,6 +139,12 @@ describe('between objects', () => {
     await repo.withLock('exclusive', {}, async () => {
       await expect(other.transaction(() => {})).rejects.toMatchObject(deadlock);
       await expect(other.pullLocal(repo.path)).rejects.toMatchObject(deadlock);
+      await expect(other.summary.regenerate()).rejects.toMatchObject(deadlock);
+      await expect(other.deltas.reindex()).rejects.toMatchObject(deadlock);
+      await expect(other.deltas.apply(delta)).rejects.toMatchObject(deadlock);
+      await repo.summary.regenerate();
+      await repo.deltas.reindex();
+      await repo.deltas.apply(delta);
       await expect(other.lock('shared')).rejects.toMatchObject(deadlock);
     });
     await repo.withLock('shared', {}, async () => {
@@ -154,6 +163,110 @@ describe('between objects', () => {
       other.prune(),
       other.withLock('shared', {}, () => pause(20)),
     ]);
+  });
+});
+
+test('waiting for others can be stopped at once, blocks no reads and has an end', async () => {
+  await using other = await Repo.open(repo.path);
+  const delta = scratch.join(`delta-${count}`);
+  await repo.deltas.generate(await repo.resolveRev('test'), { inlineParts: true, file: delta });
+  const calls: ((signal?: AbortSignal) => Promise<unknown>)[] = [
+    (signal) => other.transaction(() => {}, { signal }),
+    (signal) => other.commit({ ref: 'other', trees: [], signal }),
+    (signal) => other.pull('none', { signal }),
+    (signal) => other.pullLocal(repo.path, { signal }),
+    (signal) => other.summary.regenerate({ signal }),
+    (signal) => other.deltas.reindex({ signal }),
+    (signal) => other.deltas.apply(delta, { signal }),
+  ];
+  {
+    await using _lock = await repo.lock('exclusive');
+    // libostree looks at its own once a second.
+    const started = performance.now();
+    for (const call of calls) {
+      await expect(call(AbortSignal.timeout(20))).rejects.toMatchObject({ name: 'AbortError' });
+    }
+    expect(performance.now() - started).toBeLessThan(calls.length * 500);
+    const stop = new AbortController();
+    setMaxListeners(0, stop.signal);
+    const waiting = Promise.allSettled([...calls, ...calls].map((call) => call(stop.signal)));
+    expect(await other.resolveRev('test')).toMatch(/^[0-9a-f]{64}$/);
+    stop.abort();
+    for (const { status } of await waiting) expect(status).toBe('rejected');
+    await repo.config.set('core', 'lock-timeout-secs', '0');
+    await other.config.reload();
+    for (const call of calls) await expect(call()).rejects.toMatchObject(locked);
+  }
+  const waiting = other.transaction(() => 'done');
+  await expect(waiting).resolves.toMatchObject({ result: 'done' });
+});
+
+describe('a sysroot', () => {
+  let sysroot: Sysroot;
+  beforeEach(async () => {
+    sysroot = await Sysroot.initialize(scratch.join(`sysroot-${count}`));
+    return () => sysroot.close();
+  });
+
+  test('what does not hold its lock waits for it, in the order of the calls', async () => {
+    const seen: string[] = [];
+    await using other = await Sysroot.load(sysroot.path);
+    const section = (name: string) =>
+      sysroot.withLock({}, async () => {
+        seen.push(`${name} in`);
+        await pause(20);
+        await sysroot.initStateroot(name);
+        seen.push(`${name} out`);
+      });
+    await Promise.all([section('a'), section('b'), sysroot.initStateroot('c'), section('d')]);
+    expect(seen).toEqual(['a in', 'a out', 'b in', 'b out', 'd in', 'd out']);
+    // Work that was left running keeps the lock that it counts on.
+    let late: Promise<unknown> = Promise.resolve();
+    await sysroot.withLock({}, () => {
+      late = sysroot.withLock({}, () => pause(50).then(() => sysroot.initStateroot('late')));
+    });
+    await expect(other.lock({ timeout: 0 })).rejects.toMatchObject(locked);
+    await late;
+    await (await other.lock({ timeout: 0 })).release();
+  });
+
+  test('who waits can be stopped and may give up', async () => {
+    let end: (() => void) | undefined;
+    const inside = sysroot.withLock({}, () => new Promise<void>((resolve) => (end = resolve)));
+    while (!end) await pause(1);
+    await expect(sysroot.initStateroot('a', { timeout: 20 })).rejects.toMatchObject(locked);
+    const signal = AbortSignal.timeout(20);
+    await expect(sysroot.initStateroot('a', { signal })).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+    const third = sysroot.initStateroot('a');
+    end();
+    await inside;
+    await third;
+  });
+
+  test('what would wait for itself fails at once', async () => {
+    const deadlock = { code: 'EDEADLK', path: sysroot.path };
+    await using other = await Sysroot.load(sysroot.path);
+    const lock = await sysroot.lock();
+    await expect(sysroot.lock()).rejects.toMatchObject(deadlock);
+    await sysroot.withLock({}, () => sysroot.initStateroot('debian'));
+    await lock.release();
+    await sysroot.withLock({}, async () => {
+      await expect(sysroot.lock()).rejects.toMatchObject(deadlock);
+      await expect(other.lock()).rejects.toMatchObject(deadlock);
+      await expect(other.initStateroot('other')).rejects.toMatchObject(deadlock);
+    });
+    await other.initStateroot('other');
+  });
+
+  test('closing lets go, once', async () => {
+    const lock = await sysroot.lock();
+    await Promise.all([sysroot.close(), sysroot.close()]);
+    await lock.release();
+    await expect(sysroot.reload()).rejects.toMatchObject({ code: 'ERR_CLOSED' });
+    await using other = await Sysroot.load(sysroot.path);
+    await (await other.lock({ timeout: 0 })).release();
   });
 });
 
@@ -220,10 +333,10 @@ describe('between processes', () => {
     await child.kill();
     await waiting;
     await using other = await Sysroot.load(path);
-    await sysroot.withLock({}, async () => {
-      await expect(other.initStateroot('other', { timeout: 0 })).rejects.toMatchObject(locked);
-      await sysroot.withLock({}, () => sysroot.initStateroot('again'));
-    });
+    const lock = await sysroot.lock();
+    await expect(other.initStateroot('other', { timeout: 0 })).rejects.toMatchObject(locked);
+    await sysroot.withLock({}, () => sysroot.initStateroot('again'));
+    await lock.release();
     await other.initStateroot('other', { timeout: 20_000 });
     // Its clean-up prunes, and would wait for the caller's own transaction.
     await using own = await sysroot.repo();

@@ -206,12 +206,12 @@ test('the addon itself survives any arguments in any state, without a GLib criti
     await inTransaction.beginTransaction().promise;
     const closed = await addon.Repo.open(top + '/repo').promise;
     closed.close();
-    const sysroot = await addon.Sysroot.open(top, true).promise.catch(async () => {
+    const sysroot = await addon.Sysroot.open(top, true, false).promise.catch(async () => {
       mkdirSync(top + '/sysroot');
-      return addon.Sysroot.open(top + '/sysroot', true).promise;
+      return addon.Sysroot.open(top + '/sysroot', true, false).promise;
     });
     await sysroot.tryLock().promise;
-    const closedSysroot = await addon.Sysroot.open(sysroot && top, false).promise.catch(() => sysroot);
+    const closedSysroot = await addon.Sysroot.open(sysroot && top, false, true).promise.catch(() => sysroot);
     const objects = [repo, inTransaction, closed, addon.MutableTree.create(), sysroot, closedSysroot,
       addon.DevinoCache.create()];
     const zeros = '0'.repeat(64);

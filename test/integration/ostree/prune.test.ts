@@ -154,6 +154,16 @@ test('exactly what is named is kept', async () => {
   const result = await repo.pruneFromReachable(names);
   expect(result.objects - result.pruned).toBe(names.length);
   expect(await repo.fsck({ unreachable: true })).toMatchObject({ ok: true, objects: names.length });
+  // Many names leave the event loop time for others.
+  let turns = 0;
+  const timer = setInterval(() => (turns += 1), 0);
+  const many = function* () {
+    for (let i = 0; i < 100_000; i += 1) yield `${i.toString(16).padStart(64, '0')}.file`;
+    yield* names;
+    expect(turns).toBeGreaterThan(0);
+  };
+  expect(await repo.pruneFromReachable(many(), { dryRun: true })).toMatchObject({ pruned: 0 });
+  clearInterval(timer);
   await expect(repo.pruneFromReachable(['../../x'])).rejects.toMatchObject({
     code: 'ERR_INVALID_ARG_VALUE',
   });

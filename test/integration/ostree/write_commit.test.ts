@@ -12,7 +12,8 @@ import {
   type Transaction,
   type WriteArchiveOptions,
 } from 'apt-ostree/ostree';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { binding } from '../../../lib/binding.js';
 import { bootableEdits, commitEdits, ostree, someEdits } from '../../support/ostree.js';
 import { createRepo } from '../../support/repo.js';
 import { run } from '../../support/run.js';
@@ -320,7 +321,11 @@ describe('single objects', () => {
     const content = Buffer.alloc(6_000_000, 'content ');
     const { result } = await repo.transaction(async (transaction) => {
       const options = { uid: 1, gid: 2, mode: 0o4711, xattrs };
+      // Large content goes piece by piece: no copy holds up the event loop.
+      const pipes = vi.spyOn(binding(), 'createPipe');
       const memory = await transaction.writeRegularFile(content, options);
+      expect(pipes).toHaveBeenCalledTimes(1);
+      pipes.mockRestore();
       const stream = await transaction.writeRegularFile(Readable.from([content]), options);
       const writer = transaction.fileWriter(options);
       await pipeline(Readable.from([content.subarray(0, 10), content.subarray(10)]), writer.stream);

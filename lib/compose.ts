@@ -45,6 +45,6 @@ export {
 export type { SandboxLimits } from './compose/limits.js';
 export type { PhaseTime } from './compose/meter.js';
 export type { Question, QuestionPriority } from './compose/questions.js';
-export type { ComposeRecord, PackageTime } from './compose/record.js';
+export type { ComposeRecord, PackageTime, RecordedScript } from './compose/record.js';
 export type { PackageSources } from './compose/resolver.js';
 export type { ScriptCall } from './compose/scripts.js';

@@ -6,6 +6,7 @@
  */
 
 import type { constants } from 'node:os';
+import type { ComposeRecord } from './compose/record.js';
 
 /**
  * Codes made by this package; docs/errors.md says what they mean. System errors keep their `errno`
@@ -198,6 +199,11 @@ export class AptOstreeError extends Error {
   declare readonly script?: string;
   declare readonly questions?: readonly string[];
   declare readonly limit?: string;
+  /**
+   * What a composition did until it failed: script calls, the log. Neither enumerable nor part of
+   * `toJSON`.
+   */
+  declare readonly record?: ComposeRecord;
   /** @internal */
   readonly [kBrand]: readonly string[];
 

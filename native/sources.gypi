@@ -88,6 +88,7 @@
       "native/deb/layer.cc",
       "native/deb/merge.cc",
       "native/deb/source.cc",
+      "native/deb/stubs.cc",
       "native/deb/tar.cc",
       "native/deb/tree_builder.cc",
       "native/apt/cache_binding.cc",

@@ -33,7 +33,7 @@ export interface NativeFilledLayer {
   filled: number;
   copied: number;
   bytes: number;
-  read: string[];
+  touched: string[];
 }
 
 export interface NativeMergedLayer {
@@ -43,6 +43,7 @@ export interface NativeMergedLayer {
   reused: number;
   removed: number;
   directories: number;
+  dropped: string[];
 }
 
 export interface NativeDebEntry {

@@ -5,7 +5,7 @@
 
 import path from 'node:path';
 import { checkOneOf, checkOptions, checkString, checkStrings, type PathLike } from '../checks.js';
-import { ComposeError, invalidArgType, invalidArgValue } from '../errors.js';
+import { AptOstreeError, ComposeError, invalidArgType, invalidArgValue } from '../errors.js';
 import type { JobOptions } from '../job.js';
 import { Repo } from '../ostree/repo.js';
 import type { Variant } from '../variant.js';
@@ -139,7 +139,7 @@ export interface RelayerOptions
 }
 
 export interface ComposeResult extends AssemblyResult {
-  /** What happened: scripts, the time of each package, what was printed. */
+  /** What happened: scripts, the time of each package, what was printed. Errors have it too. */
   record: ComposeRecord;
 }
 
@@ -301,7 +301,7 @@ export class Composer {
     const recorded = { ...options, onEvent: recorder.listener, signal };
     const meter = new Meter(recorder.listener);
     // Awaited here: the scratch space goes when this function ends.
-    const result = await listener.guard(
+    const composing = listener.guard(
       work(
         new Assembly({
           repo,
@@ -316,7 +316,14 @@ export class Composer {
         }),
       ),
     );
-    return { ...result, record: recorder.record };
+    try {
+      return { ...(await composing), record: recorder.record };
+    } catch (error) {
+      if (error instanceof AptOstreeError) {
+        Object.defineProperty(error, 'record', { value: recorder.record, configurable: true });
+      }
+      throw error;
+    }
   }
 }
 

@@ -61,12 +61,14 @@ export interface FallbackEvent {
   type: 'fallback';
   packages: readonly string[];
   /**
-   * `content`: a script read files of a package that had only been unpacked, without their content
-   * yet; `dpkg`: dpkg refused.
+   * `content`: a script read, changed or removed files of a package that had only been unpacked,
+   * without their content yet; `dpkg`: dpkg refused.
    */
   reason: 'content' | 'dpkg';
-  /** What was read, where it is known; relative to the root. */
+  /** Which files, where it is known; relative to the root. */
   paths?: readonly string[];
+  /** How many of the last script calls belong to what is thrown away. */
+  voided: number;
 }
 
 export type { QuestionEvent };

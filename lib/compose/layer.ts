@@ -19,10 +19,10 @@ export interface FilledLayer {
   /** Bytes of content behind the stubs. */
   bytes: number;
   /**
-   * Stubs that a script read in the meantime, relative to the layer, at most 16: it has not seen
-   * the package's content.
+   * Relative to the layer, at most 16: stubs that a script read, which has not seen the package's
+   * content, or changed or took away in the meantime, and files with the text of a stub in them.
    */
-  read: string[];
+  touched: string[];
 }
 
 /**
@@ -70,6 +70,8 @@ export interface MergedLayer {
   /** Names that the layer takes away. */
   removed: number;
   directories: number;
+  /** Pipes and sockets, which a tree cannot hold, relative to the layer; at most 16. */
+  dropped: string[];
 }
 
 /**
@@ -78,8 +80,8 @@ export interface MergedLayer {
  *
  * The repository must be in a transaction.
  *
- * @throws `ERR_COMPOSE_LAYOUT` for what a tree cannot hold (devices, sockets, pipes, names that
- * are not UTF-8), for an overlay mounted with `redirect_dir` or `metacopy`, and where somebody
+ * @throws `ERR_COMPOSE_LAYOUT` for what a tree cannot hold (devices, names that are not
+ * UTF-8), for an overlay mounted with `redirect_dir` or `metacopy`, and where somebody
  * wrote to a filled layer and so damaged an object.
  */
 export async function mergeLayer(

@@ -18,9 +18,15 @@ export interface PackageTime {
   total: number;
 }
 
+/** A call of a maintainer script. */
+export interface RecordedScript extends ScriptEvent {
+  /** Whether the step was thrown away and done again: what it did is not in the tree. */
+  voided: boolean;
+}
+
 export interface ComposeRecord {
   /** Every maintainer script that was called, in order. */
-  scripts: ScriptEvent[];
+  scripts: RecordedScript[];
   /** One line for each package that dpkg worked on, the slowest first. */
   packages: PackageTime[];
   /** Questions that scripts wanted answered, each once. */
@@ -39,7 +45,7 @@ type Kind = 'unpack' | 'configure' | 'trigger' | 'remove';
 export class Recorder {
   readonly #next: ComposeListener | undefined;
   readonly #now: () => number;
-  readonly #scripts: ScriptEvent[] = [];
+  readonly #scripts: RecordedScript[] = [];
   readonly #questions = new Map<string, Question>();
   readonly #packages = new Map<string, PackageTime>();
   readonly #fallbacks: FallbackEvent[] = [];
@@ -76,7 +82,7 @@ export class Recorder {
         this.#stop();
         break;
       case 'script': {
-        this.#scripts.push(event);
+        this.#scripts.push({ ...event, voided: false });
         this.#time(event.package).scripts += event.seconds;
         break;
       }
@@ -87,6 +93,10 @@ export class Recorder {
       }
       case 'fallback':
         this.#fallbacks.push(event);
+        // slice(-0) would be all of them.
+        for (const call of event.voided > 0 ? this.#scripts.slice(-event.voided) : []) {
+          call.voided = true;
+        }
         break;
       case 'output':
         this.#log.add(event.line);

@@ -5,9 +5,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 
@@ -16,6 +16,7 @@
 #include "core/gobject.h"
 #include "deb/hollow.h"
 #include "deb/layer.h"
+#include "deb/stubs.h"
 #include "ostree/content.h"
 #include "ostree/sound.h"
 
@@ -24,6 +25,8 @@ namespace apt_ostree {
 namespace {
 
 constexpr size_t kChunk = 256 * 1024;
+// A file made of what a script read in a stub; larger ones are found by the stub alone.
+constexpr off_t kLargestScanned = 1024 * 1024;
 // A name for the moment between making a file and putting it in the stub's place.
 constexpr char kTemporary[] = ".apt-ostree-fill";
 
@@ -50,24 +53,9 @@ class PackageContent {
     if (checksum != nullptr) AddDirectory(checksum);
   }
 
-  bool Has(const std::string& checksum) const { return files_.contains(Binary(checksum)); }
+  bool Has(const Digest& digest) const { return files_.contains(digest); }
 
  private:
-  using Digest = std::array<uint8_t, 32>;
-  struct HashOfDigest {
-    size_t operator()(const Digest& digest) const {
-      size_t hash;
-      std::memcpy(&hash, digest.data(), sizeof hash);
-      return hash;
-    }
-  };
-
-  static Digest Binary(const std::string& checksum) {
-    Digest digest;
-    ostree_checksum_inplace_to_bytes(checksum.c_str(), digest.data());
-    return digest;
-  }
-
   void AddDirectory(const std::string& checksum) {
     VariantPtr tree;
     GError* error = nullptr;
@@ -106,7 +94,7 @@ class PackageContent {
 class Filler {
  public:
   Filler(OstreeRepo* repo, const std::vector<std::string>& commits, JobContext& job)
-      : repo_(repo), job_(job), allowed_(repo, job) {
+      : repo_(repo), job_(job), commits_(commits), allowed_(repo, job) {
     for (const std::string& commit : commits) allowed_.Add(commit);
     objects_ =
         UniqueFd(openat(ostree_repo_get_dfd(repo), "objects", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -121,6 +109,10 @@ class Filler {
     result_.links->device = info.st_dev;
     below_ = directory.size() + 1;
     Walk(root.get(), directory);
+    const size_t most = kMostTouched - result_.touched.size();
+    for (std::string& path : MissingStubs(repo_, commits_, directory, untouched_, most, job_)) {
+      result_.touched.push_back(std::move(path));
+    }
     return std::move(result_);
   }
 
@@ -145,21 +137,13 @@ class Filler {
     if (fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
       throw FromErrno(errno, "Reading", path);
     }
-    if (!S_ISREG(info.st_mode) || info.st_size != static_cast<off_t>(kStubSize)) return;
-    char stub[kStubSize];
-    {
-      // Another name of the same file must not look as if a script had read it.
-      UniqueFd fd(openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC));
-      if (!fd) throw FromErrno(errno, "Opening", path);
-      if (read(fd.get(), stub, sizeof stub) != static_cast<ssize_t>(sizeof stub)) return;
-    }
-    const std::string checksum = ChecksumOfStub(stub);
-    if (checksum.empty() || !allowed_.Has(checksum)) return;
+    if (!S_ISREG(info.st_mode)) return;
+    const std::string checksum = StubIn(directory, name, path, info);
+    if (checksum.empty()) return;
     ++result_.filled;
-    // dpkg sets whole seconds; what the kernel sets at the first read has a fraction.
-    if (info.st_atim.tv_nsec != 0 && result_.read.size() < kMostRead) {
-      result_.read.push_back(path.substr(below_));
-    }
+    // dpkg sets whole seconds; what the kernel sets at a read or a write has a fraction.
+    if (info.st_atim.tv_nsec != 0) Touched(path);
+    if (info.st_mtim.tv_nsec == 0) untouched_[Binary(checksum)].insert(info.st_ino);
     unlinkat(directory, kTemporary, 0);
     const bool linked = Link(directory, checksum, info, path);
     if (!linked) {
@@ -179,6 +163,42 @@ class Filler {
                                            made.st_mode, static_cast<uint64_t>(made.st_size),
                                            made.st_mtim};
     }
+  }
+
+  // The object that a stub of the packages names; "" for any other file.
+  std::string StubIn(int directory, const std::string& name, const std::string& path,
+                     const struct stat& info) {
+    if (commits_.empty() || info.st_size < static_cast<off_t>(kStubMagic.size()) ||
+        info.st_size > kLargestScanned) {
+      return "";
+    }
+    // Another name of the same file must not look as if a script had read it.
+    UniqueFd fd(openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC));
+    if (!fd) throw FromErrno(errno, "Opening", path);
+    content_.resize(static_cast<size_t>(info.st_size));
+    size_t size = 0;
+    while (size < content_.size()) {
+      const ssize_t count = read(fd.get(), content_.data() + size, content_.size() - size);
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) throw FromErrno(errno, "Reading", path);
+      if (count == 0) break;
+      size += static_cast<size_t>(count);
+    }
+    const std::string_view content(content_.data(), size);
+    const std::string checksum = size == kStubSize ? ChecksumOfStub(content_.data()) : "";
+    if (!checksum.empty() && allowed_.Has(Binary(checksum))) return checksum;
+    if (content.find(kStubMagic) != std::string_view::npos) Touched(path);
+    return "";
+  }
+
+  void Touched(const std::string& path) {
+    if (result_.touched.size() < kMostTouched) result_.touched.push_back(path.substr(below_));
+  }
+
+  static Digest Binary(const std::string& checksum) {
+    Digest digest;
+    ostree_checksum_inplace_to_bytes(checksum.c_str(), digest.data());
+    return digest;
   }
 
   // Another name for the object, where its owner and mode are those that dpkg gave the stub.
@@ -244,7 +264,10 @@ class Filler {
 
   OstreeRepo* repo_;
   JobContext& job_;
+  const std::vector<std::string>& commits_;
   PackageContent allowed_;
+  UntouchedStubs untouched_;
+  std::string content_;
   UniqueFd objects_;
   FillResult result_;
   bool same_as_object_ = false;

@@ -43,7 +43,7 @@ Napi::Value FillLayerJob(const Napi::CallbackInfo& info) {
           object.Set("filled", static_cast<double>(result->filled));
           object.Set("copied", static_cast<double>(result->copied));
           object.Set("bytes", static_cast<double>(result->bytes));
-          object.Set("read", StringsToJs(env, result->read));
+          object.Set("touched", StringsToJs(env, result->touched));
           return object;
         };
       });
@@ -57,6 +57,7 @@ Napi::Value MergedToJs(Napi::Env env, const MergeResult& result) {
   object.Set("reused", static_cast<double>(result.reused));
   object.Set("removed", static_cast<double>(result.removed));
   object.Set("directories", static_cast<double>(result.directories));
+  object.Set("dropped", StringsToJs(env, result.dropped));
   return object;
 }
 

@@ -36,12 +36,13 @@ struct FillResult {
   uint64_t filled = 0;  // stubs replaced
   uint64_t copied = 0;  // of these, by copies
   uint64_t bytes = 0;   // content behind them
-  // Stubs that somebody opened and read since dpkg wrote them, relative to the directory: whoever
-  // did has seen something else than the package's content. At most kMostRead of them.
-  std::vector<std::string> read;
+  // Relative to the directory, at most kMostTouched: stubs that somebody has read since dpkg wrote
+  // them, and so has seen something else than the package's content; stubs that dpkg made and that
+  // are gone or changed; other files with the text of a stub in them.
+  std::vector<std::string> touched;
 };
 
-inline constexpr size_t kMostRead = 16;
+inline constexpr size_t kMostTouched = 16;
 
 // Replaces every stub below `directory` that a package of `commits` has: a script or a package's
 // own content may look like a stub of any other object. Objects become further names of the
@@ -57,7 +58,11 @@ struct MergeResult {
   uint64_t reused = 0;   // files found in `links`
   uint64_t removed = 0;  // whiteouts
   uint64_t directories = 0;
+  // Pipes and sockets that are left out, relative to the layer; at most kMostDropped.
+  std::vector<std::string> dropped;
 };
+
+inline constexpr size_t kMostDropped = 16;
 
 // Applies the layer to `tree`; the caller holds its lock and a share in the transaction.
 // `skip`: paths relative to the layer whose content is left out.

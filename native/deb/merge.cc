@@ -211,7 +211,7 @@ class Merger {
              const std::string& relative) {
     const std::string path = Full(relative);
     if (!g_utf8_validate(entry.name.data(), static_cast<gssize>(entry.name.size()), nullptr)) {
-      throw BadLayer("OSTree cannot hold a name that is not UTF-8", top_ + "/" + relative);
+      throw BadLayer("OSTree cannot hold a name that is not UTF-8", "/" + relative);
     }
     struct stat info;
     if (fstatat(parent, entry.name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -226,8 +226,12 @@ class Merger {
     } else if (S_ISCHR(info.st_mode) && info.st_rdev == makedev(0, 0)) {
       Remove(tree, entry.name);
       ++result_.removed;
+    } else if (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode)) {
+      // Without a process at its other end it is nothing; whoever needs it makes it again.
+      Remove(tree, entry.name);
+      if (result_.dropped.size() < kMostDropped) result_.dropped.push_back(relative);
     } else {
-      throw BadLayer("A tree cannot hold a device, socket or named pipe", path);
+      throw BadLayer("A tree cannot hold a device", "/" + relative);
     }
   }
 
@@ -300,7 +304,7 @@ class Merger {
     if (length < 0) throw FromErrno(errno, "Reading", Full(relative));
     target.resize(static_cast<size_t>(length));
     if (!g_utf8_validate(target.data(), length, nullptr)) {
-      throw BadLayer("OSTree cannot hold a link target that is not UTF-8", Full(relative));
+      throw BadLayer("OSTree cannot hold a link target that is not UTF-8", "/" + relative);
     }
     ++result_.files;
     Put(tree, name, writer_.Symlink(info.st_uid, info.st_gid, nullptr, target), relative);

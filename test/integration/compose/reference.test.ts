@@ -8,6 +8,16 @@ import { run } from '../../support/run.js';
 const kTimestamp = new Date(1_700_000_000_000);
 const kProgram = (text: string) => ({ content: `#!/bin/sh\necho ${text}\n`, mode: 0o755 });
 
+/** What preinst scripts do to a file of a package that was unpacked right before. */
+const kMeddling: Readonly<Record<string, string>> = {
+  appending: 'echo more >> /usr/share/list',
+  editing: 's=/usr/share/list; sed -i s/base/changed/ $s',
+  inserting: "sed -i '1i # header' /usr/share/list",
+  patching: 'printf BASE 1<>/usr/share/list',
+  joining: 'cat /usr/share/list /etc/os-release > /etc/joined; rm /usr/share/list',
+  removing: 'cat /usr/share/list > /dev/null; rm /usr/share/list',
+};
+
 let fixture: ComposeFixture;
 let base: string;
 
@@ -77,6 +87,30 @@ beforeAll(async () => {
       name: 'demanding',
       depends: 'tool',
       scripts: { preinst: 'if [ -x /usr/bin/tool ]; then tool > /etc/demanding; fi' },
+    },
+    { name: 'list', files: { '/usr/share/list': 'base line\n' } },
+    ...Object.entries(kMeddling).map(([name, command]) => ({
+      name,
+      depends: 'list',
+      scripts: { preinst: `if [ -e /usr/share/list ]; then ${command}; fi` },
+    })),
+    {
+      name: 'measuring',
+      depends: 'list',
+      scripts: { preinst: '[ ! -e /usr/share/list ] || stat -c %s /usr/share/list > /etc/size' },
+    },
+    {
+      name: 'mover',
+      depends: 'list',
+      scripts: { preinst: '[ ! -e /usr/share/list ] || mv /usr/share/list /usr/share/list.d' },
+    },
+    {
+      name: 'fallen',
+      depends: 'list',
+      scripts: {
+        preinst:
+          'if [ -e /usr/share/list ]; then sed -i s/base/new/ /usr/share/list; grep new /usr/share/list; fi',
+      },
     },
     { name: 'broken', depends: 'tool', scripts: { preinst: 'exit 7' } },
     {
@@ -162,10 +196,45 @@ describe('a script that uses what has only been unpacked', () => {
       reason: 'content',
       paths: ['usr/bin/tool'],
       packages: expect.arrayContaining(['tool', name]),
+      voided: 1,
     };
     expect(events.filter(({ type }) => type === 'fallback')).toEqual([fallback]);
     expect(fast.record.fallbacks).toEqual([fallback]);
     await expectSound(fixture.repo);
+  });
+
+  it.each(Object.keys(kMeddling))('or writes to it, or takes it away: %s', async (name) => {
+    const [fast, reference] = await both({ base, install: [name] });
+    await expectSameTree(fast, reference);
+    expect(fast.record.fallbacks).toMatchObject([
+      { reason: 'content', paths: expect.arrayContaining(['usr/share/list']), voided: 1 },
+    ]);
+    expect(
+      fast.record.scripts.map(({ package: by, script, voided }) => [by, script, voided]),
+    ).toEqual([
+      [name, 'preinst', true],
+      [name, 'preinst', false],
+    ]);
+  });
+
+  it('and fails because of that', async () => {
+    const [fast, reference] = await both({ base, install: ['fallen'] });
+    await expectSameTree(fast, reference);
+    expect(await text(fast.commit, '/usr/share/list')).toBe('new line\n');
+  });
+
+  it('sees the sizes that files will have', async () => {
+    const [fast, reference] = await both({ base, install: ['measuring'] });
+    await expectSameTree(fast, reference);
+    expect(await text(fast.commit, '/usr/etc/size')).toBe('10\n');
+    expect(fast.record.fallbacks).toEqual([]);
+  });
+
+  it('may move it', async () => {
+    const [fast, reference] = await both({ base, install: ['mover'] });
+    await expectSameTree(fast, reference);
+    expect(await text(fast.commit, '/usr/share/list.d')).toBe('base line\n');
+    expect(fast.record.fallbacks).toEqual([]);
   });
 
   it('is not taken for a look at one of several names of a file', async () => {

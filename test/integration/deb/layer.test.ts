@@ -124,16 +124,29 @@ describe('mergeLayer', () => {
 
   it('leaves the content of skipped directories out', async () => {
     await shell(
-      'mkdir -p skip/dev skip/run/x; mkfifo skip/dev/pipe; mkdir bare; cp -a skip/. bare',
+      'mkdir -p skip/dev skip/run/x; mknod skip/dev/null c 1 3; mkdir bare; cp -a skip/. bare',
     );
-    await shell('rm -r bare/dev/pipe bare/run/x');
+    await shell('rm -r bare/dev/null bare/run/x');
     const directory = work.join('skip');
     const { tree } = await merge([{ directory, options: { skip: ['dev', '/run/'] } }]);
     expect(tree).toEqual(await committed('bare'));
     await expect(merge([{ directory }])).rejects.toMatchObject({
       code: 'ERR_COMPOSE_LAYOUT',
-      path: work.join('skip/dev/pipe'),
+      path: '/dev/null',
     });
+  });
+
+  it('leaves pipes and sockets out, and what was there before them', async () => {
+    await shell(
+      `mkdir -p pipes/run lower/run plain/run; mkfifo pipes/run/pipe; echo old > lower/run/pipe
+       python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("pipes/run/socket")'`,
+    );
+    const { tree, counts } = await merge([
+      { directory: work.join('lower') },
+      { directory: work.join('pipes') },
+    ]);
+    expect(tree).toEqual(await committed('plain'));
+    expect(counts[1]?.dropped.sort()).toEqual(['run/pipe', 'run/socket']);
   });
 
   it('refuses names that are not UTF-8', async () => {

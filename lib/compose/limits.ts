@@ -4,14 +4,18 @@
  * as a limit was met, for a script that cannot fork waits and tries again forever.
  */
 
-import { mkdir, readdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir, stat, statfs, writeFile } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import path from 'node:path';
 import { invalidArgValue } from '../errors.js';
 
 export interface SandboxLimits {
   /** Processes and threads at one time. @default 4096 */
   processes?: number;
-  /** Bytes of memory of all processes together. @default no limit */
+  /**
+   * Bytes of memory of all processes together, with what is in their /tmp and /run.
+   * @default three quarters of the machine's
+   */
   memory?: number;
   /** Seconds that one call of a maintainer script, or of the initramfs tool, may take. @default 3600 */
   seconds?: number;
@@ -19,13 +23,16 @@ export interface SandboxLimits {
 
 export type LimitName = keyof SandboxLimits;
 
-const kDefaults = { processes: 4096, seconds: 3600 };
+const kDefaults = {
+  processes: 4096,
+  memory: Math.floor(totalmem() * 0.75),
+  seconds: 3600,
+};
 const kPollMilliseconds = 100;
 /** bubblewrap and the shell that starts the command. */
 const kOwnProcesses = 4;
 
-export type EffectiveLimits = Required<Pick<SandboxLimits, 'processes' | 'seconds'>> &
-  SandboxLimits;
+export type EffectiveLimits = Required<SandboxLimits>;
 
 /** @throws TypeError for what is not a positive number. */
 export function effectiveLimits(limits?: SandboxLimits | null): EffectiveLimits {
@@ -43,6 +50,8 @@ export function effectiveLimits(limits?: SandboxLimits | null): EffectiveLimits 
 
 interface ControlGroup {
   directory: string;
+  /** Whether the sandbox is in it: joining may fail where making it did not. */
+  joined?: boolean;
   /** Whether the limit was met so far. */
   exceeded: () => Promise<boolean>;
 }
@@ -71,16 +80,17 @@ export class LimitGuard {
   #timer: NodeJS.Timeout | undefined;
   #checking: Promise<LimitName | undefined> | undefined;
   #child: number | undefined;
+  readonly #clock: ProcessClock;
 
   private constructor(limits: EffectiveLimits) {
     this.#limits = limits;
+    this.#clock = new ProcessClock(limits.seconds);
   }
 
   static async create(limits: EffectiveLimits): Promise<LimitGuard> {
     const guard = new LimitGuard(limits);
     for (const name of ['processes', 'memory'] as const) {
-      const value = limits?.[name];
-      if (value === undefined) continue;
+      const value = limits[name];
       const group = await makeGroup(name, name === 'processes' ? value + kOwnProcesses : value);
       if (group) guard.#groups.set(name, group);
     }
@@ -115,16 +125,33 @@ export class LimitGuard {
   /** Which limit was met. */
   async check(): Promise<LimitName | undefined> {
     for (const name of ['processes', 'memory'] as const) {
-      const limit = this.#limits[name];
-      if (limit === undefined) continue;
       const group = this.#groups.get(name);
-      if (group) {
-        if (await group.exceeded()) return name;
-      } else if ((await this.#measure(name)) > limit) {
-        return name;
-      }
+      if (group && (await group.exceeded())) return name;
+      if (group && (await this.#isIn(group))) continue;
+      if ((await this.#measure(name)) > this.#limits[name]) return name;
     }
-    return undefined;
+    const proc = this.#clock.isDue ? await this.#proc() : undefined;
+    return proc !== undefined && (await this.#clock.exceeded(proc)) ? 'seconds' : undefined;
+  }
+
+  async #isIn(group: ControlGroup): Promise<boolean> {
+    if (group.joined === undefined && this.#child !== undefined) {
+      const text = await readFile(`/proc/${this.#child}/cgroup`, 'utf8').catch(() => undefined);
+      group.joined = text?.includes(`/${path.basename(group.directory)}`);
+    }
+    return group.joined ?? false;
+  }
+
+  /** The sandbox's own /proc; undefined before it has one. */
+  async #proc(): Promise<string | undefined> {
+    if (this.#child === undefined) return undefined;
+    const proc = `/proc/${this.#child}/root/proc`;
+    try {
+      // Until it has its own root the child shows the host's processes.
+      return (await stat(proc)).dev === (await stat('/proc')).dev ? undefined : proc;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Everything inside must be dead. */
@@ -136,11 +163,9 @@ export class LimitGuard {
   }
 
   async #measure(name: 'processes' | 'memory'): Promise<number> {
-    if (this.#child === undefined) return 0;
-    const proc = `/proc/${this.#child}/root/proc`;
+    const proc = await this.#proc();
+    if (proc === undefined) return 0;
     try {
-      // Until it has its own root the child shows the host's processes.
-      if ((await stat(proc)).dev === (await stat('/proc')).dev) return 0;
       const pids = (await readdir(proc)).filter((entry) => /^\d+$/.test(entry));
       if (name === 'processes') return pids.length - kOwnProcesses;
       let bytes = 0;
@@ -149,11 +174,79 @@ export class LimitGuard {
         const [, resident = 0, shared = 0] = fields.split(' ').map(Number);
         bytes += (resident - shared) * 4096;
       }
+      for (const name of ['tmp', 'run', 'dev']) {
+        const { blocks, bfree, bsize } = await statfs(path.join(proc, '..', name));
+        bytes += (blocks - bfree) * bsize;
+      }
       return bytes;
     } catch {
       return 0;
     }
   }
+}
+
+/** Beyond the limit, so that whoever knows the script can tell first. */
+const kGraceMilliseconds = 500;
+/** A program of the sandbox may work so long by itself, however little its scripts may take. */
+const kAloneMilliseconds = 60_000;
+const kLongestPoll = 5000;
+
+/**
+ * How long scripts run. What dpkg prints about that, its scripts can print too; but only dpkg
+ * itself has children.
+ */
+class ProcessClock {
+  readonly #milliseconds: number;
+  readonly #poll: number;
+  #next = 0;
+  /** When each child of the command was first seen; under an empty name: since it has none. */
+  #seen = new Map<string, number>();
+
+  constructor(seconds: number) {
+    this.#milliseconds = seconds * 1000;
+    this.#poll = Math.min(kLongestPoll, this.#milliseconds / 4);
+  }
+
+  get isDue(): boolean {
+    return performance.now() >= this.#next;
+  }
+
+  async exceeded(proc: string): Promise<boolean> {
+    const now = performance.now();
+    this.#next = now + this.#poll;
+    const processes = await listProcesses(proc);
+    // The first process started a shell, and that one the command.
+    const shell = Math.min(...processes.filter(({ parent }) => parent === 1).map(({ pid }) => pid));
+    const command = processes.find(({ parent }) => parent === shell);
+    if (!command) return false;
+    const children = processes.filter(({ parent }) => parent === command.pid);
+    const names = children.length === 0 ? [''] : children.map(({ name }) => name);
+    this.#seen = new Map(names.map((name) => [name, this.#seen.get(name) ?? now]));
+    return [...this.#seen].some(([name, since]) => {
+      const most =
+        name === '' ? Math.max(this.#milliseconds, kAloneMilliseconds) : this.#milliseconds;
+      return now - since > most + kGraceMilliseconds;
+    });
+  }
+}
+
+interface Process {
+  pid: number;
+  parent: number;
+  /** Tells it from a later process with the same number. */
+  name: string;
+}
+
+async function listProcesses(proc: string): Promise<Process[]> {
+  const found: Process[] = [];
+  for (const entry of await readdir(proc).catch(() => [])) {
+    if (!/^\d+$/.test(entry)) continue;
+    const text = await readFile(`${proc}/${entry}/stat`, 'utf8').catch(() => '');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    if (fields.length < 20) continue;
+    found.push({ pid: Number(entry), parent: Number(fields[1]), name: `${entry} ${fields[19]}` });
+  }
+  return found;
 }
 
 async function makeGroup(

@@ -6,8 +6,16 @@
  * mounted whatever happens to the child or to this process.
  */
 
-import { accessSync, closeSync, constants, openSync, writeSync } from 'node:fs';
-import { mkdir, readFile, symlink } from 'node:fs/promises';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from 'node:fs';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import path from 'node:path';
 import { binding } from '../binding.js';
@@ -53,24 +61,31 @@ export interface SandboxResult {
 }
 
 /**
- * What maintainer scripts need, and nothing else: change owners and modes, act on files of any
- * owner, set file capabilities, make device nodes dpkg ships, drop to another user, chroot, send
- * signals inside the sandbox.
+ * What maintainer scripts need, and nothing else; there is no way to more, by a program's own
+ * marks either.
  *
  * Not CAP_DAC_READ_SEARCH: CAP_DAC_OVERRIDE says the same about names, and the former also opens
- * any file of a mounted file system by its handle, outside of the mount too. Device nodes are
- * harmless, because every mount inside is nodev.
+ * any file of a mounted file system by its handle, outside of the mount too. Not CAP_MKNOD: a tree
+ * cannot hold devices, no package ships one, and while nothing inside can open them (every mount
+ * is nodev), the layers lie on a file system of the host where anybody could. Pipes and
+ * overlayfs's marks for what was removed need no capability.
  */
 const kCapabilities = [
+  // Give files to the users of packages.
   'CAP_CHOWN',
+  // Act on files of any owner.
   'CAP_DAC_OVERRIDE',
   'CAP_FOWNER',
+  // Keep set-group-id on files of groups that root is not in.
   'CAP_FSETID',
+  // Stop what a script started as another user.
   'CAP_KILL',
-  'CAP_MKNOD',
+  // setcap in place of set-user-id (iputils-ping).
   'CAP_SETFCAP',
+  // Work as another user: runuser, su, initdb.
   'CAP_SETGID',
   'CAP_SETUID',
+  // Trees that packages make for their daemons.
   'CAP_SYS_CHROOT',
 ];
 
@@ -87,9 +102,17 @@ const kEnvironment: Readonly<Record<string, string>> = {
 };
 
 /** Files of the kernel that obey uid 0 whatever its capabilities. */
-const kReadOnlyKernel = ['acpi', 'bus', 'driver', 'fs', 'irq', 'mtrr', 'scsi', 'sys'].concat(
-  'sysrq-trigger',
-);
+const kReadOnlyKernel = [
+  ...['acpi', 'asound', 'bus', 'driver', 'dynamic_debug', 'fs', 'irq', 'mtrr', 'pressure'],
+  ...['scsi', 'sys', 'sysrq-trigger'],
+];
+
+/** Files of the kernel that tell of the whole machine, and of its memory. */
+const kHiddenKernel = [
+  ...['iomem', 'ioports', 'kallsyms', 'kcore', 'key-users', 'keys', 'kpagecgroup', 'kpagecount'],
+  ...['kpageflags', 'latency_stats', 'sched_debug', 'slabinfo', 'timer_list', 'timer_stats'],
+  'vmallocinfo',
+];
 
 /**
  * `volatile`: the upper layer is scratch space until the commit, so dpkg's syncs are void. The
@@ -104,7 +127,8 @@ const kMountScript = [
   // Where a group takes nobody the watchdog still counts.
   'for group in $4; do echo $$ > "$group"; done',
   'shift 4',
-  'exec "$@"',
+  // What a process was started with can be read inside.
+  'exec env -i "$@"',
 ].join('\n');
 
 const kMountFailed = 97;
@@ -183,6 +207,7 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
   const guard = await LimitGuard.create(limits);
   const pipes: Pipe[] = [];
   let nothing: number | undefined;
+  let options: number | undefined;
   let filter: number | undefined;
   const abort = new AbortController();
   const forward = () => abort.abort(run.signal?.reason);
@@ -216,6 +241,8 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
     nothing = input;
     const calls = filterPipe();
     filter = calls;
+    const wrapped = await writeOptions(run);
+    options = wrapped;
     if (run.signal?.aborted) forward();
     run.signal?.addEventListener('abort', forward, { once: true });
     guard.start((name) => {
@@ -230,7 +257,7 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
           'setpriv',
           command(run, lower, guard.joinFiles),
           [`PATH=${kHostPath}`],
-          [input, output, output, status, started, times, calls],
+          [input, output, output, status, started, times, calls, wrapped],
         ),
       { signal: abort.signal },
     );
@@ -243,6 +270,7 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
     run.signal?.removeEventListener('abort', forward);
     for (const { close } of pipes) close();
     if (nothing !== undefined) closeSync(nothing);
+    if (options !== undefined) closeSync(options);
     if (filter !== undefined) binding().closeDescriptor(filter);
     await Promise.all(pipes.map(({ ended }) => ended));
     await child?.gone();
@@ -344,12 +372,9 @@ async function prepare(run: SandboxRun): Promise<string> {
 }
 
 function command(run: SandboxRun, lower: string, joinFiles: readonly string[]): string[] {
-  const inside = run.mountAt ?? '/';
-  const binds = run.binds ?? [];
-  const environment = { ...kEnvironment, ...run.environment };
   return [
-    // Until bubblewrap sees to that itself.
-    ...['--pdeathsig', 'KILL', '--', 'unshare'],
+    // Until bubblewrap sees to that itself. It keeps what the bounding set will lack.
+    ...['--pdeathsig', 'KILL', '--inh-caps', `+${ownCapabilities().join(',+')}`, '--', 'unshare'],
     '--mount',
     '--propagation=private',
     '--',
@@ -361,7 +386,35 @@ function command(run: SandboxRun, lower: string, joinFiles: readonly string[]): 
     lower,
     String(process.pid),
     joinFiles.join(' '),
-    'bwrap',
+    findProgram('setpriv') ?? 'setpriv',
+    ...['--bounding-set', ['-all', ...kCapabilities.map(boundingName)].join(','), '--'],
+    findProgram('bwrap') ?? 'bwrap',
+    ...['--args', '7', '--'],
+    ...['sh', '-c', kTimed, 'timed', ...run.command],
+  ];
+}
+
+/** As setpriv names it. */
+function boundingName(name: string): string {
+  return `+${name.slice('CAP_'.length).toLowerCase()}`;
+}
+
+/** What this process may do, by number. */
+function ownCapabilities(): string[] {
+  const mask = /^CapPrm:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  const bits = BigInt(`0x${mask ?? '0'}`);
+  return Array.from({ length: 64 }, (_, bit) => bit)
+    .filter((bit) => (bits >> BigInt(bit)) & 1n)
+    .map((bit) => `cap_${bit}`);
+}
+
+/** bubblewrap's own options, in a file: its arguments can be read inside, and name host paths. */
+async function writeOptions(run: SandboxRun): Promise<number> {
+  const inside = run.mountAt ?? '/';
+  const binds = run.binds ?? [];
+  const environment = { ...kEnvironment, ...run.environment };
+  const hidden = kHiddenKernel.filter((name) => existsSync(`/proc/${name}`));
+  const options = [
     '--die-with-parent',
     '--new-session',
     ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-net', '--unshare-cgroup-try'],
@@ -369,6 +422,7 @@ function command(run: SandboxRun, lower: string, joinFiles: readonly string[]): 
     ...['--bind', 'root', inside],
     ...['--dev', '/dev', '--proc', '/proc', '--tmpfs', '/run', '--tmpfs', '/tmp'],
     ...kReadOnlyKernel.flatMap((name) => ['--ro-bind-try', `/proc/${name}`, `/proc/${name}`]),
+    ...hidden.flatMap((name) => ['--ro-bind', '/dev/null', `/proc/${name}`]),
     ...['--hostname', 'localhost'],
     ...binds.flatMap(({ source, target, writable }) => [
       writable ? '--bind' : '--ro-bind',
@@ -378,9 +432,11 @@ function command(run: SandboxRun, lower: string, joinFiles: readonly string[]): 
     ...['--cap-drop', 'ALL', ...kCapabilities.flatMap((name) => ['--cap-add', name])],
     '--clearenv',
     ...Object.entries(environment).flatMap(([key, value]) => ['--setenv', key, value]),
-    ...['--chdir', '/', '--json-status-fd', '4', '--seccomp', '6', '--'],
-    ...['sh', '-c', kTimed, 'timed', ...run.command],
+    ...['--chdir', '/', '--json-status-fd', '4', '--seccomp', '6'],
   ];
+  const file = path.join(run.directory, 'options');
+  await writeFile(file, options.map((option) => `${option}\0`).join(''));
+  return openSync(file, 'r');
 }
 
 interface Pipe {

@@ -1,7 +1,7 @@
 /** Runs in which maintainer scripts are called: each call is an event and has a time limit. */
 
 import type { ComposeListener } from './events.js';
-import { effectiveLimits } from './limits.js';
+import { effectiveLimits, type LimitName } from './limits.js';
 import { kDebconfLog } from './questions.js';
 import { limitError, runInSandbox, type SandboxResult, type SandboxRun } from './sandbox.js';
 import { type ScriptCall, ScriptTracker } from './scripts.js';
@@ -89,6 +89,6 @@ export async function runScripts(run: SupervisedRun): Promise<SupervisedResult> 
 const kSigkill = 9;
 const kTailLines = 40;
 
-function isLimit(error: unknown): error is { limit: 'processes' | 'memory' } {
+function isLimit(error: unknown): error is { limit: LimitName } {
   return (error as { code?: string }).code === 'ERR_SANDBOX_LIMIT';
 }

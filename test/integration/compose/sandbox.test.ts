@@ -135,10 +135,34 @@ describe('the sandbox', () => {
         `grep -v -e ' /proc' -e ' /dev/' /proc/self/mountinfo | while read -r a b c d at options rest; do`,
         'for o in nosuid nodev; do case ",$options," in *,$o,*) ;; *) echo "$at $o";; esac; done; done',
         'grep -c NoNewPrivs.*1 /proc/self/status',
-        'grep CapEff /proc/self/status',
+        'grep -e CapEff -e CapBnd /proc/self/status',
       ].join('\n'),
     );
-    expect(output).toEqual(['1', 'CapEff:\t00000000880400fb']);
+    expect(output).toEqual(['1', 'CapEff:\t00000000800400fb', 'CapBnd:\t00000000800400fb']);
+  });
+
+  it('tells nothing of how it was started, and of the kernel only what is not secret', async () => {
+    await using directory = await temporaryDirectory();
+    const run = await sandbox(directory.path);
+    const { output } = await run(
+      [
+        'wc -c < /proc/1/environ',
+        "tr '\\0' ' ' < /proc/1/cmdline | grep -c -e '--[r]o-bind'",
+        'for f in keys kallsyms timer_list iomem; do head -c 1 /proc/$f 2>/dev/null | wc -c; done',
+        '(: >> /proc/pressure/cpu) 2>/dev/null && echo pressure',
+        '[ -s /proc/meminfo ] || head -c 1 /proc/meminfo | wc -c',
+      ].join('\n'),
+    );
+    expect(output).toEqual(['0', '0', '0', '0', '0', '0', '1']);
+  });
+
+  it('makes pipes, and no devices', async () => {
+    await using directory = await temporaryDirectory();
+    const run = await sandbox(directory.path);
+    const { output } = await run(
+      'mkfifo /etc/pipe && echo pipe; for n in "c 1 3" "b 254 0" "c 0 0"; do mknod /etc/n $n 2>/dev/null || echo no; done; rmdir /srv && mkdir /srv && echo srv',
+    );
+    expect(output).toEqual(['pipe', 'no', 'no', 'no', 'srv']);
   });
 
   it('stops an initramfs tool that takes too long', async () => {
@@ -160,7 +184,7 @@ describe('the sandbox', () => {
           { source: '/usr', target: '/usr' },
           { source: tools, target: '/usr/local/sbin' },
         ],
-        limits: { processes: 100, seconds: 0.5 },
+        limits: { processes: 100, memory: 1 << 30, seconds: 0.5 },
       },
       '6.1',
     );

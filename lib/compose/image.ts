@@ -10,6 +10,7 @@ import type { LayerStack } from './layers.js';
 import { kFactoryVar, listIfPresent, moduleVersions, toImage, toRoot } from './layout.js';
 import type { Meter } from './meter.js';
 import { normalise, tmpfiles } from './normalise.js';
+import { ScaffoldingFilter } from './scaffolding.js';
 import { carryOver, removeSecrets, type Secret, secretsOf } from './secrets.js';
 
 export interface ImageParts {
@@ -38,19 +39,25 @@ export interface ImageParts {
  * @returns the kernel that the image boots, if it has one
  */
 export async function mergeImage(parts: ImageParts): Promise<string | undefined> {
-  const { repo, tree, layers, meter, signal } = parts;
+  const { repo, tree, layers, meter, signal, onEvent } = parts;
   if (parts.fromImage) {
     await tree.apply(repo, toRoot(await moduleVersions(repo, tree)), { signal });
   }
+  const scaffolding = await ScaffoldingFilter.create(repo, tree, layers);
   const merge = async (from: number) => {
-    for (const layer of layers.merged.slice(from)) {
-      await mergeLayer(repo, tree, layer.directory, { links: layer.links, signal });
+    for (const { directory, links } of layers.merged.slice(from)) {
+      const { dropped } = await mergeLayer(repo, tree, directory, { links, signal });
+      for (const file of dropped) {
+        const message = `A tree cannot hold the pipe or socket /${file}: it is left out`;
+        onEvent?.({ type: 'warning', message });
+      }
     }
+    await scaffolding.apply();
   };
   await meter.measure('merge', () => merge(0));
   const kernel = await bootKernel(repo, tree);
   const merged = layers.merged.length;
-  const { environment, onEvent, initramfsTriggered } = parts;
+  const { environment, initramfsTriggered } = parts;
   if (kernel && (await needsInitramfs(repo, tree, layers, kernel, initramfsTriggered))) {
     const onOutput = onEvent && ((line: string) => onEvent({ type: 'output' as const, line }));
     await meter.measure('kernel', () =>

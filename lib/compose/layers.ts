@@ -4,11 +4,12 @@
  * so a hardlink to a repository object in it is safe.
  */
 
-import { lstat, readFile } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 import path from 'node:path';
 import { ComposeError } from '../errors.js';
 import type { Answers } from './answers.js';
-import { makeDirectory } from './files.js';
+import { makeDirectory, openUntrusted } from './files.js';
 import type { LayerLinks } from './layer.js';
 import { type EffectiveLimits, effectiveLimits, type SandboxLimits } from './limits.js';
 import type { SupervisedRun } from './supervise.js';
@@ -37,7 +38,7 @@ export class LayerStack {
 
   /**
    * @param below directories under all layers that are not merged into the tree: the checkout of
-   *   the base and scaffolding; topmost first
+   *   the base and, last, scaffolding; topmost first
    */
   constructor(workspace: Workspace, below: readonly string[], options: LayerStackOptions = {}) {
     this.#workspace = workspace;
@@ -49,6 +50,11 @@ export class LayerStack {
   /** What has to be merged into the tree, lowest first. */
   get merged(): readonly MergedLayer[] {
     return this.#merged;
+  }
+
+  /** The directory at the very bottom. */
+  get scaffolding(): string {
+    return this.#below.at(-1) as string;
   }
 
   /** Every directory, topmost first, as an overlay takes them. */
@@ -71,14 +77,19 @@ export class LayerStack {
   }
 
   /**
-   * A file as the topmost layer that has it shows it. For files that no layer deletes. Links are
-   * not followed: scripts make them, and they would be the host's.
+   * A file as the topmost layer that has it shows it. Links are not followed: scripts make them,
+   * and they would be the host's. Nor is anything else opened than a plain file: a pipe would make
+   * the reader wait, a device is the host's too.
+   *
+   * @throws `ENOENT` where no layer has it or the topmost took it away; `ERR_COMPOSE_LAYOUT` where
+   *   it is no plain file, or a far too large one.
    */
   async readFile(file: string): Promise<Buffer> {
     for (const directory of this.directories) {
       try {
-        await refuseLinks(directory, file);
-        return await readFile(path.join(directory, file));
+        if (!(await isThere(directory, file))) break;
+        await using handle = await openUntrusted(path.join(directory, file));
+        return await handle.readFile();
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       }
@@ -87,14 +98,27 @@ export class LayerStack {
   }
 }
 
-async function refuseLinks(directory: string, file: string): Promise<void> {
+/** Debian's longest, dpkg's status, has some megabytes. */
+const kLargest = 256 << 20;
+
+/** Whether the layer has the file and did not take it away. */
+async function isThere(directory: string, file: string): Promise<boolean> {
   let current = directory;
+  let last: Stats | undefined;
   for (const name of file.split('/')) {
     current = path.join(current, name);
-    if ((await lstat(current)).isSymbolicLink()) {
-      throw new ComposeError('ERR_COMPOSE_LAYOUT', `The tree has a link where /${file} should be`, {
-        path: current.slice(directory.length),
-      });
-    }
+    last = await lstat(current);
+    if (last.isSymbolicLink()) throw notAFile(file, 'a link', current.slice(directory.length));
+    // How overlayfs keeps that something was removed.
+    if (last.isCharacterDevice() && last.rdev === 0) return false;
   }
+  if (!last?.isFile()) throw notAFile(file, 'no plain file');
+  if (last.size > kLargest) throw notAFile(file, 'a file too large to be read');
+  return true;
+}
+
+function notAFile(file: string, what: string, at = `/${file}`): ComposeError {
+  return new ComposeError('ERR_COMPOSE_LAYOUT', `The tree has ${what} where /${file} should be`, {
+    path: at,
+  });
 }

@@ -45,11 +45,6 @@ export const kAllowed: readonly Rule[] = [
     may: 'any',
     reason: 'added by the engine with an initramfs: Debian has nothing that boots a deployment',
   },
-  {
-    path: /^\/usr\/sbin\/policy-rc\.d$/,
-    may: 'any',
-    reason: 'scaffolding under both roads, merged by neither',
-  },
   { path: /\/__pycache__(\/|$)|\.pyc$/, may: 'content', reason: 'bytecode holds times' },
   { path: /^\/var\/cache\/man\//, may: 'content', reason: 'database with times' },
   { path: /^\/var\/cache\/fontconfig\//, may: 'any', reason: 'named and filled by times' },

@@ -19,6 +19,10 @@ const server = createServer((socket) => socket.end('reached'));
 await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 const { port } = server.address() as AddressInfo;
 
+/** In the environment of this process. */
+const kHostMark = 'APT_OSTREE_HOST_MARK';
+process.env[kHostMark] = 'yes';
+
 /** Each line becomes `name: yes` where the harm was done. */
 const kAttempts: Readonly<Record<string, string>> = {
   network: `exec 9<>/dev/tcp/127.0.0.1/${port}`,
@@ -32,16 +36,32 @@ const kAttempts: Readonly<Record<string, string>> = {
   'block device in dev': 'mknod /dev/disk0 b 254 0 && head -c 1 /dev/disk0',
   'memory device': 'mknod /run/mem c 1 1 && head -c 1 /run/mem',
   'kernel log': 'mknod /run/kmsg c 1 11 && echo x > /run/kmsg',
-  'other processes':
-    'kill -0 2>/dev/null $(ls /proc | grep -x "[0-9]*" | sort -n | tail -1) && [ $(ls -d /proc/[0-9]* | wc -l) -gt 20 ]',
-  module: 'echo 1 > /proc/fs/x',
+  'other processes': `cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -q ^${kHostMark}=`,
+  'loop device': 'mknod /dev/loop9 b 7 9',
+  'set-user-id': 'attempts-chroot --userspec=33:33 / /usr/bin/attempts-suid -u | grep -qx 0',
+};
+
+/** The same commands where they must work: else a `no` above means nothing. */
+const kControls: Readonly<Record<string, string>> = {
+  'own files': 'cat /etc/os-release',
+  'own processes': "cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -q ^DPKG_MAINTSCRIPT_NAME=",
+  'own pipe': 'mknod /run/own p && rm /run/own',
+  'other user': 'attempts-chroot --userspec=33:33 / /usr/bin/attempts-suid -u | grep -qx 33',
+  'set-user-id bit': '[ -u /usr/bin/attempts-suid ]',
+};
+
+/** What a script may put in the place of /etc/group, and what a reader would make of it. */
+const kNoFiles: Readonly<Record<string, string>> = {
+  piped: 'mknod /etc/group p',
+  linked: `ln -s ${host.path}/secret /etc/group`,
+  'a-directory': 'mkdir /etc/group',
 };
 
 let fixture: ComposeFixture;
 
 beforeAll(async () => {
   await writeFile(host.join('secret'), 'secret');
-  const attempts = Object.entries(kAttempts).map(
+  const attempts = Object.entries({ ...kAttempts, ...kControls }).map(
     ([name, command]) =>
       `if (${command}) >/dev/null 2>&1; then echo "${name}: yes"; else echo "${name}: no"; fi`,
   );
@@ -53,6 +73,11 @@ beforeAll(async () => {
       },
       {
         name: 'attempts',
+        files: {
+          '/usr/bin/attempts-chroot': { content: await readFile('/usr/sbin/chroot'), mode: 0o755 },
+          // Tells its effective user.
+          '/usr/bin/attempts-suid': { content: await readFile('/usr/bin/id'), mode: 0o4755 },
+        },
         scripts: { postinst: `#!/bin/bash\n${attempts.join('\n')}\nrm -f /var/lib/disk\nexit 0\n` },
       },
       {
@@ -92,6 +117,31 @@ beforeAll(async () => {
           prerm: 'echo "$1"',
         },
       },
+      {
+        name: 'liar',
+        scripts: {
+          postinst: "echo 'D020000: post_script_tasks - ensure_diversions'; sleep 7203",
+        },
+      },
+      ...Object.entries(kNoFiles).map(([name, command]) => ({
+        name,
+        scripts: { postinst: `rm /etc/group; ${command}` },
+      })),
+      {
+        name: 'litter',
+        scripts: {
+          postinst: 'mknod /etc/pipe p; mkdir -p /usr/local/share; mknod /usr/local/share/p p',
+        },
+      },
+      { name: 'tidy', scripts: { postinst: 'chmod -R go-w /usr/sbin /usr/local' } },
+      {
+        name: 'maker',
+        scripts: {
+          postinst:
+            'echo maker:x:987:987::/:/bin/false >> /etc/passwd; echo maker:x:987: >> /etc/group',
+        },
+      },
+      { name: 'policy', scripts: { postinst: 'echo "exit 0" > /usr/sbin/policy-rc.d' } },
       { name: 'failing', scripts: { postinst: 'echo about to fail; exit 7' } },
     ],
     { unsound: /scribbler/ },
@@ -118,7 +168,10 @@ describe('hostile scripts', () => {
   it('reach neither network, host files, devices, processes nor the kernel', async () => {
     const { record } = await layer('attempts');
     const output = record.scripts.find((call) => call.package === 'attempts')?.output ?? '';
-    const expected = Object.keys(kAttempts).map((name) => `${name}: no\n`);
+    const expected = [
+      ...Object.keys(kAttempts).map((name) => `${name}: no\n`),
+      ...Object.keys(kControls).map((name) => `${name}: yes\n`),
+    ];
     expect(output.replace(/^.*setlocale.*\n/gm, '')).toBe(expected.join(''));
   });
 
@@ -187,6 +240,54 @@ describe('hostile scripts', () => {
     expect(existsSync('/etc/late')).toBe(false);
   });
 
+  it('that forge what dpkg prints are killed all the same', async () => {
+    const before = await refsOf(fixture.repo);
+    await expect(layer('liar', { limits: { seconds: 1 } })).rejects.toMatchObject({
+      code: 'ERR_SANDBOX_LIMIT',
+      limit: 'seconds',
+      package: 'liar',
+      script: 'postinst',
+    });
+    expect(await processesWith('sleep 7203')).toBe(0);
+    await expectUnharmed(before);
+  });
+
+  it.each(Object.keys(kNoFiles))("that put something else in a file's place: %s", async (name) => {
+    const before = await refsOf(fixture.repo);
+    await expect(layer(name)).rejects.toMatchObject({
+      code: 'ERR_COMPOSE_LAYOUT',
+      path: '/etc/group',
+    });
+    await expectUnharmed(before);
+  });
+
+  it('leave pipes behind, which no tree holds', async () => {
+    const warnings: string[] = [];
+    const { commit } = await layer('litter', {
+      onEvent: (event: ComposeEvent) => {
+        if (event.type === 'warning') warnings.push(event.message);
+      },
+    });
+    expect(warnings.sort()).toEqual([
+      expect.stringContaining('/etc/pipe'),
+      expect.stringContaining('/usr/local/share/p'),
+    ]);
+    await expect(fixture.repo.stat(commit, '/usr/etc/pipe')).rejects.toMatchObject({
+      code: 'ENOENT',
+    });
+  });
+
+  it('touch the scaffolding below the tree, which stays out of it', async () => {
+    const { repo } = fixture;
+    const { commit: older } = await layer('maker');
+    const { commit } = await layer('tidy', { idsFrom: older });
+    const names = (await repo.list(commit, '/usr', { recursive: true })).map((entry) => entry.path);
+    expect(names).not.toContain('/usr/sbin/policy-rc.d');
+    expect(names.filter((name) => /usrlocal.*(adduser|useradd|apt-ostree)/.test(name))).toEqual([]);
+    const { commit: own } = await layer('policy');
+    expect((await repo.readFile(own, '/usr/sbin/policy-rc.d')).toString()).toBe('exit 0\n');
+  });
+
   it('limits must make sense', async () => {
     await expect(layer('victim', { limits: { processes: -1 } })).rejects.toMatchObject({
       code: 'ERR_INVALID_ARG_VALUE',
@@ -238,7 +339,15 @@ describe('the record', () => {
     const events: ComposeEvent[] = [];
     await expect(
       layer('failing', { onEvent: (event: ComposeEvent) => events.push(event) }),
-    ).rejects.toMatchObject({ code: 'ERR_COMPOSE_SCRIPT', package: 'failing', script: 'postinst' });
+    ).rejects.toMatchObject({
+      code: 'ERR_COMPOSE_SCRIPT',
+      package: 'failing',
+      script: 'postinst',
+      record: {
+        scripts: [{ package: 'failing', exitCode: 7, output: 'about to fail\n' }],
+        log: expect.stringContaining('about to fail'),
+      },
+    });
     expect(events.find((event) => event.type === 'script')).toMatchObject({
       package: 'failing',
       exitCode: 7,

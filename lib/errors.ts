@@ -6,7 +6,6 @@
  */
 
 import type { constants } from 'node:os';
-import type { ComposeRecord } from './compose/record.js';
 
 /**
  * Codes made by this package; docs/errors.md says what they mean. System errors keep their `errno`
@@ -200,10 +199,10 @@ export class AptOstreeError extends Error {
   declare readonly questions?: readonly string[];
   declare readonly limit?: string;
   /**
-   * What a composition did until it failed: script calls, the log. Neither enumerable nor part of
-   * `toJSON`.
+   * What a composition did until it failed, a `ComposeRecord`: script calls, the log. Neither
+   * enumerable nor part of `toJSON`.
    */
-  declare readonly record?: ComposeRecord;
+  declare readonly record?: object;
   /** @internal */
   readonly [kBrand]: readonly string[];
 

@@ -148,7 +148,7 @@ export class SysrootHandle {
     // Nobody is inside of one that is missing; the call itself says what is wrong.
     const found = await stat(path, { bigint: true }).catch(() => undefined);
     if (!found) return;
-    const what = { name: 'repository', path };
+    const what = { name: 'repository', path } as const;
     refuseDeadlock(`${found.dev}:${found.ino}`, undefined, 'exclusive', what);
   }
 

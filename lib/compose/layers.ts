@@ -13,6 +13,7 @@ import { makeDirectory, openUntrusted } from './files.js';
 import type { LayerLinks } from './layer.js';
 import { type EffectiveLimits, effectiveLimits, type SandboxLimits } from './limits.js';
 import type { SupervisedRun } from './supervise.js';
+import { orMissing } from './tree_database.js';
 import type { Workspace } from './workspace.js';
 
 interface MergedLayer {
@@ -86,13 +87,11 @@ export class LayerStack {
    */
   async readFile(file: string): Promise<Buffer> {
     for (const directory of this.directories) {
-      try {
-        if (!(await isThere(directory, file))) break;
-        await using handle = await openUntrusted(path.join(directory, file));
-        return await handle.readFile();
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      }
+      const found = await orMissing(isThere(directory, file));
+      if (found === undefined) continue;
+      if (!found) break;
+      await using handle = await openUntrusted(path.join(directory, file));
+      return await handle.readFile();
     }
     throw Object.assign(new Error(`No layer has ${file}`), { code: 'ENOENT', path: file });
   }

@@ -119,14 +119,17 @@ const kHiddenKernel = [
  * other two keep whole files and directories in it, which is what merging reads.
  */
 const kMountScript = [
-  // The parent may have died before its death could be a signal.
-  '[ "$PPID" = "$3" ] || exit 1',
+  // The parent may have died before its death could be a signal. /proc is still the host's, and
+  // tells the numbers that processes have there.
+  'read -r pid name state parent rest < /proc/self/stat',
+  'read -r name < "/proc/$parent/comm" && [ "$name" = unshare ] || exit 1',
+  'echo "outer $pid" >&4',
   'umask 022',
   'cd "$1"',
   'mount -t overlay apt-ostree -o "lowerdir=$2,upperdir=upper,workdir=work,volatile,redirect_dir=off,metacopy=off" root || exit 97',
   // Where a group takes nobody the watchdog still counts.
-  'for group in $4; do echo $$ > "$group"; done',
-  'shift 4',
+  'for group in $3; do echo $$ > "$group"; done',
+  'shift 3',
   // What a process was started with can be read inside.
   'exec env -i "$@"',
 ].join('\n');
@@ -225,11 +228,13 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
       run.onOutput?.(line);
     });
     const status = lines((line) => run.onStatus?.(line));
+    let outer: string | undefined;
     const started = lines((line) => {
-      const pid = /"child-pid": *(\d+)/.exec(line)?.[1];
+      outer ??= /^outer (\d+)$/.exec(line)?.[1];
+      const pid = line.includes('"child-pid"') ? onlyChild(outer) : undefined;
       if (pid !== undefined) {
-        child = new Child(Number(pid));
-        guard.child = Number(pid);
+        child = new Child(pid);
+        guard.child = pid;
       }
       // bubblewrap reports an exit code only for a command that it could start.
       commandRan ||= line.includes('"exit-code"');
@@ -249,7 +254,7 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
       exceeded = name;
       abort.abort();
     });
-    // Killed on abort; bubblewrap dies with its parent and its process namespace dies with it.
+    // Killed on abort, and its process namespaces die with it.
     const job = runJob(
       'compose',
       () =>
@@ -296,6 +301,17 @@ export function limitError(
     `${who} was stopped at the limit of ${limits[limit]} ${units[limit]}`,
     { limit, ...about, output },
   );
+}
+
+/** The number here of the child of bubblewrap, which itself knows only the one in its namespace. */
+function onlyChild(parent: string | undefined): number | undefined {
+  try {
+    const children = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8');
+    return children === '' ? undefined : Number.parseInt(children, 10);
+  } catch {
+    // It has died.
+    return undefined;
+  }
 }
 
 /** The first process of a process namespace; the others are dead when it is gone. */
@@ -373,18 +389,17 @@ async function prepare(run: SandboxRun): Promise<string> {
 
 function command(run: SandboxRun, lower: string, joinFiles: readonly string[]): string[] {
   return [
-    // Until bubblewrap sees to that itself. It keeps what the bounding set will lack.
+    // unshare dies with this process, and all in its namespace with it. This keeps what the bounding set will lack.
     ...['--pdeathsig', 'KILL', '--inh-caps', `+${ownCapabilities().join(',+')}`, '--', 'unshare'],
-    '--mount',
-    '--propagation=private',
-    '--',
+    // A process namespace around bubblewrap's own: the child that bubblewrap has just made does not
+    // die with it yet, and would wait for it for ever.
+    ...['--mount', '--pid', '--kill-child=KILL', '--propagation=private', '--'],
     'sh',
     '-c',
     kMountScript,
     'sandbox',
     run.directory,
     lower,
-    String(process.pid),
     joinFiles.join(' '),
     findProgram('setpriv') ?? 'setpriv',
     ...['--bounding-set', ['-all', ...kCapabilities.map(boundingName)].join(','), '--'],

@@ -30,6 +30,7 @@ export {
   parseStatOverrides,
   type StatOverride,
   type WriteDirectoryOptions,
+  type XattrRule,
 } from './ostree/import.js';
 export type { ImportChanges, ImportEntry, ImportFilter } from './ostree/import_filter.js';
 export { KernelArguments } from './ostree/kernel_arguments.js';

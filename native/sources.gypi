@@ -72,6 +72,7 @@
       "native/ostree/tree_edit.cc",
       "native/ostree/upgrader.cc",
       "native/ostree/write_object.cc",
+      "native/ostree/xattrs.cc",
       "native/ostree/walk.cc",
       "native/core/sha256.cc",
       "native/ostree/content.cc",

@@ -60,12 +60,17 @@ export interface NativeWriteCommitOptions {
   keepMetadata?: string[];
 }
 
+export interface NativeXattrInput {
+  name: string;
+  value: Uint8Array;
+}
+
 export interface NativeObjectAttributes {
   uid?: number;
   gid?: number;
   /** Permission bits. */
   mode?: number;
-  xattrs?: { name: string; value: Uint8Array }[];
+  xattrs?: NativeXattrInput[];
 }
 
 export interface NativeModeMask {
@@ -86,6 +91,8 @@ export interface NativeImportOptions {
   /** The listener answers questions. */
   filter?: boolean;
   skipXattrs?: boolean;
+  /** Of `file`, `directory`, `symlink`; without `types`, of the first two. */
+  xattrs?: { path: string; types?: string[]; drop?: string[]; set?: NativeXattrInput[] }[];
   canonicalPermissions?: boolean;
   generateSizes?: boolean;
   selinuxPolicy?: string;

@@ -13,6 +13,7 @@ import {
   checkNumber,
   checkPath,
   checkString,
+  checkStrings,
   type Members,
   type PathLike,
 } from '../checks.js';
@@ -37,6 +38,21 @@ export interface StatOverride {
   replace?: boolean;
 }
 
+/** What happens to the extended attributes of the paths that fit a pattern. */
+export interface XattrRule {
+  /** As in {@link ImportOptions.skipPatterns}. */
+  path: string;
+  /**
+   * What the rule is about. Linux keeps few attributes of symbolic links, none that begin with
+   * `user.`. @default ['file', 'directory']
+   */
+  types?: readonly ('file' | 'directory' | 'symlink')[];
+  /** Patterns of names to remove, as those of paths: `user.*`, `*`. */
+  drop?: readonly string[];
+  /** Attributes to add afterwards, or to replace. Values must not be empty: libostree reads no such. */
+  set?: readonly { name: string; value: Uint8Array }[];
+}
+
 /** How far an import is. */
 export interface ImportProgress {
   directories: number;
@@ -48,7 +64,8 @@ export interface ImportProgress {
 
 /**
  * How files are read on their way into a tree. Rules come in this order: skips, `owner`,
- * `readOnlyExecutables`, `modes`, `statOverrides`, `filter`, `canonicalPermissions`.
+ * `readOnlyExecutables`, `modes`, `statOverrides`, `filter`, `canonicalPermissions`; those for
+ * extended attributes `skipXattrs`, `xattrs`, `selinuxPolicy`.
  */
 export interface ImportOptions extends JobOptions {
   /** The directory of the tree that it all goes to, made if it is missing. @default '/' */
@@ -73,8 +90,15 @@ export interface ImportOptions extends JobOptions {
    * paths in a row, and the import waits: rules as data are much faster.
    */
   filter?: ImportFilter;
-  /** Do not store extended attributes. */
+  /** Do not take over extended attributes of the source. */
   skipXattrs?: boolean;
+  /**
+   * Rules for extended attributes, one after the other: each sees what those before it left. Archives
+   * begin with none, as libostree does not read theirs. A repository that keeps no attributes
+   * (`bare-user-only`, or `core.disable-xattrs`) gets none by rules either. Not with
+   * `canonicalPermissions` or `devinoCache`.
+   */
+  xattrs?: readonly XattrRule[];
   /** Owner 0:0, modes without set-id bits and nothing beyond 0755; what mode `bare-user-only` needs. */
   canonicalPermissions?: boolean;
   /** Put the sizes of all objects into the commit's metadata (`ostree.sizes`). */
@@ -121,7 +145,7 @@ export interface ImportResult {
   bytes: number;
   /** Files that were objects already. */
   known: number;
-  /** Paths and patterns of `skip`, `skipPatterns` and `statOverrides` that nothing fitted. */
+  /** Paths and patterns of `skip`, `skipPatterns`, `xattrs` and `statOverrides` that nothing fitted. */
   unmatched: string[];
 }
 
@@ -163,6 +187,7 @@ export const kImportOptions: Members<ImportOptions> = {
   statOverrides: true,
   filter: true,
   skipXattrs: true,
+  xattrs: true,
   canonicalPermissions: true,
   generateSizes: true,
   selinuxPolicy: true,
@@ -184,6 +209,7 @@ const kOwner: Members<NonNullable<ImportOptions['owner']>> = { uid: true, gid: t
 const kModes: Members<NonNullable<ImportOptions['modes']>> = { files: true, directories: true };
 const kModeMask: Members<ModeMask> = { clear: true, set: true };
 const kStatOverride: Members<StatOverride> = { path: true, mode: true, replace: true };
+const kXattrRule: Members<XattrRule> = { path: true, types: true, drop: true, set: true };
 
 /** @internal Checked, and as native code takes them. */
 export function nativeImportOptions(
@@ -200,13 +226,21 @@ export function nativeImportOptions(
     }
   }
   if (onProgress !== undefined) checkFunction(onProgress, 'options.onProgress');
-  for (const name of ['skip', 'skipPatterns', 'statOverrides'] as const) {
+  for (const name of ['skip', 'skipPatterns', 'statOverrides', 'xattrs'] as const) {
     if (options[name] !== undefined) checkArray(options[name], `options.${name}`);
   }
   options.statOverrides?.forEach((line, index) => {
     checkMembers(line, kStatOverride, `options.statOverrides[${index}]`);
     checkString(line.path, `options.statOverrides[${index}].path`);
     checkNumber(line.mode, `options.statOverrides[${index}].mode`);
+  });
+  options.xattrs?.forEach((rule, index) => {
+    const name = `options.xattrs[${index}]`;
+    checkMembers(rule, kXattrRule, name);
+    checkString(rule.path, `${name}.path`);
+    if (rule.types !== undefined) checkStrings(rule.types, `${name}.types`);
+    if (rule.drop !== undefined) checkStrings(rule.drop, `${name}.drop`);
+    if (rule.set !== undefined) checkArray(rule.set, `${name}.set`);
   });
   if (filter !== undefined) checkFunction(filter, 'options.filter');
   const { devinoCache } = options;
@@ -225,6 +259,12 @@ export function nativeImportOptions(
     skipPatterns: options.skipPatterns && [...options.skipPatterns],
     filter: filter && true,
     skipXattrs: options.skipXattrs,
+    xattrs: options.xattrs?.map(({ path, types, drop, set }) => ({
+      path,
+      types: types && [...types],
+      drop: drop && [...drop],
+      set: set && [...set],
+    })),
     canonicalPermissions: options.canonicalPermissions,
     generateSizes: options.generateSizes,
     selinuxPolicy:

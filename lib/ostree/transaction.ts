@@ -106,6 +106,7 @@ export interface ObjectOptions extends JobOptions {
   gid?: number;
   /** Permission bits. @default 0o644 */
   mode?: number;
+  /** Values must not be empty: libostree reads no such. */
   xattrs?: readonly { name: string; value: Uint8Array }[];
 }
 

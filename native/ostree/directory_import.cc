@@ -42,12 +42,12 @@ struct Batch {
 // there is too much waiting, and at the end.
 class Importers {
  public:
-  Importers(OstreeRepo* repo, const JobContext& job, bool skip_xattrs, unsigned threads)
-      : own_(repo, job, skip_xattrs) {
+  Importers(OstreeRepo* repo, const JobContext& job, const ImportRules& rules, unsigned threads)
+      : own_(repo, job, rules.skip_xattrs(), rules.xattrs()) {
     try {
       for (unsigned i = 1; i < threads; ++i) {
-        threads_.emplace_back([this, repo, &job, skip_xattrs] {
-          FileImporter importer(repo, job, skip_xattrs);
+        threads_.emplace_back([this, repo, &job, &rules] {
+          FileImporter importer(repo, job, rules.skip_xattrs(), rules.xattrs());
           Help(importer);
         });
       }
@@ -159,11 +159,6 @@ unsigned ThreadsFor(const ImportOptions& options) {
   return std::max(1U, std::thread::hardware_concurrency());
 }
 
-bool XattrsDisabled(OstreeRepo* repo) {
-  return g_key_file_get_boolean(ostree_repo_get_config(repo), "core", "disable-xattrs", nullptr) !=
-         FALSE;
-}
-
 class DirectoryImport {
  public:
   DirectoryImport(OstreeRepo* repo, const ImportOptions& options, const JobContext& job)
@@ -171,9 +166,9 @@ class DirectoryImport {
         options_(options),
         job_(job),
         rules_(options, repo, job),
-        skip_xattrs_(rules_.skip_xattrs() || XattrsDisabled(repo)),
+        skip_xattrs_(rules_.skip_xattrs()),
         writer_(repo, job),
-        importers_(repo, job, skip_xattrs_, ThreadsFor(options)) {
+        importers_(repo, job, rules_, ThreadsFor(options)) {
     if (options.scan_hardlinks) links_.emplace(repo, job);
   }
 
@@ -310,7 +305,7 @@ class DirectoryImport {
   bool UseKnown(OstreeMutableTree* tree, FileItem& item) {
     if (item.known == nullptr) return false;
     const bool changed = item.source.uid != item.entry.uid || item.source.gid != item.entry.gid ||
-                         item.source.mode != item.entry.mode;
+                         item.source.mode != item.entry.mode || !item.entry.xattr_rules.empty();
     if (!options_.devino_canonical && (changed || skip_xattrs_)) return false;
     item.checksum = *item.known;
     Put(tree, item);
@@ -327,9 +322,12 @@ class DirectoryImport {
       if (!xattrs) {
         throw FromGError(error, "Reading extended attributes").Detail("path", entry.path);
       }
-      if (g_variant_n_children(xattrs.get()) != 0) {
-        return writer_.Directory({entry.uid, entry.gid, entry.mode, xattrs.get()});
-      }
+    }
+    if (!entry.xattr_rules.empty()) {
+      xattrs = rules_.xattrs().Apply(entry.xattr_rules, xattrs.get());
+    }
+    if (xattrs && g_variant_n_children(xattrs.get()) != 0) {
+      return writer_.Directory({entry.uid, entry.gid, entry.mode, xattrs.get()});
     }
     std::string& checksum = metadata_[{entry.uid, entry.gid, entry.mode}];
     if (checksum.empty()) {

@@ -76,8 +76,9 @@ std::string FileHeader(uint32_t uid, uint32_t gid, uint32_t mode, GVariant* xatt
   return bytes;
 }
 
-FileImporter::FileImporter(OstreeRepo* repo, const JobContext& job, bool skip_xattrs)
-    : repo_(repo), job_(job), skip_xattrs_(skip_xattrs), writer_(repo, job) {}
+FileImporter::FileImporter(OstreeRepo* repo, const JobContext& job, bool skip_xattrs,
+                           const XattrRules& rules)
+    : repo_(repo), job_(job), skip_xattrs_(skip_xattrs), rules_(rules), writer_(repo, job) {}
 
 void FileImporter::Import(int directory, FileItem& item) {
   if (S_ISLNK(item.entry.mode)) {
@@ -98,7 +99,8 @@ void FileImporter::Regular(int directory, FileItem& item) {
     throw NativeError("ERR_OSTREE_FAILED", "Not a regular file any more: " + item.entry.path)
         .Detail("path", item.entry.path);
   }
-  VariantPtr xattrs = item.source_xattrs;
+  VariantPtr xattrs;
+  if (!skip_xattrs_) xattrs = item.source_xattrs;
   if (!skip_xattrs_ && !xattrs) {
     GError* error = nullptr;
     xattrs = VariantPtr::Take(ostree_fs_get_all_xattrs(fd.get(), job_.cancellable(), &error));
@@ -106,10 +108,12 @@ void FileImporter::Regular(int directory, FileItem& item) {
       throw FromGError(error, "Reading extended attributes").Detail("path", item.entry.path);
     }
   }
+  const std::vector<uint32_t>& rules = item.entry.xattr_rules;
+  if (!rules.empty()) xattrs = rules_.Apply(rules, xattrs.get());
   if (static_cast<uint64_t>(info.st_size) < kInMemory) {
-    Small(fd.get(), item, skip_xattrs_ ? nullptr : xattrs.get());
+    Small(fd.get(), item, xattrs.get());
   } else {
-    Large(fd.get(), item, skip_xattrs_ ? nullptr : xattrs.get());
+    Large(fd.get(), item, xattrs.get());
   }
   item.read = true;
 }
@@ -206,6 +210,7 @@ void FileImporter::Link(int directory, FileItem& item) {
       throw FromGError(error, "Reading extended attributes").Detail("path", entry.path);
     }
   }
+  if (!entry.xattr_rules.empty()) xattrs = rules_.Apply(entry.xattr_rules, xattrs.get());
   GStringPtr checksum(ostree_repo_write_symlink(repo_, nullptr, entry.uid, entry.gid, xattrs.get(),
                                                 target.c_str(), job_.cancellable(), &error));
   if (!checksum) throw FromGError(error, "Writing a symbolic link").Detail("path", entry.path);

@@ -15,6 +15,7 @@
 #include "core/job.h"
 #include "ostree/content.h"
 #include "ostree/import_filter.h"
+#include "ostree/xattrs.h"
 
 namespace apt_ostree {
 
@@ -45,7 +46,7 @@ struct FileItem {
 // One thread's means.
 class FileImporter {
  public:
-  FileImporter(OstreeRepo* repo, const JobContext& job, bool skip_xattrs);
+  FileImporter(OstreeRepo* repo, const JobContext& job, bool skip_xattrs, const XattrRules& rules);
   // Fills `checksum`; `directory` is the open directory of the file.
   void Import(int directory, FileItem& item);
 
@@ -60,6 +61,7 @@ class FileImporter {
   OstreeRepo* repo_;
   const JobContext& job_;
   bool skip_xattrs_;
+  const XattrRules& rules_;
   ContentWriter writer_;
   std::vector<char> buffer_;
 };

@@ -20,6 +20,7 @@ struct ImportEntry {
   uint32_t mode = 0;  // with the file type
   uint64_t size = 0;
   bool skip = false;
+  std::vector<uint32_t> xattr_rules;  // that apply to it, first to last
 };
 
 // Sends `{paths, numbers, answer}` to the job's listener: paths joined by NUL, and mode, uid, gid

@@ -4,10 +4,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <sstream>
 #include <utility>
 
 #include "core/error.h"
+#include "ostree/content.h"
 #include "ostree/names.h"
+#include "ostree/tree_edit.h"
 
 namespace apt_ostree {
 
@@ -39,6 +42,33 @@ void AddOverrides(ImportOptions& import, Napi::Value value, Napi::Env env) {
   }
 }
 
+bool XattrsDisabled(OstreeRepo* repo) {
+  return g_key_file_get_boolean(ostree_repo_get_config(repo), "core", "disable-xattrs", nullptr) !=
+         FALSE;
+}
+
+void CheckContradictions(const ImportOptions& import, Napi::Env env) {
+  const bool canonical = import.canonical_permissions;
+  // What the ostree command refuses, too.
+  if (canonical && (import.uid.value_or(0) != 0 || import.gid.value_or(0) != 0)) {
+    throw InvalidArgumentValue(env, "owner", "contradicts 'canonicalPermissions'");
+  }
+  // Whatever is left out is removed as well, so a function that throws would cost files.
+  if (import.ask && import.consume) {
+    throw InvalidArgumentValue(env, "filter", "contradicts 'consume'");
+  }
+  if (import.xattrs.empty()) return;
+  if (canonical) throw InvalidArgumentValue(env, "xattrs", "contradicts 'canonicalPermissions'");
+  // Only libostree knows which object a file is then, and what attributes that has.
+  if (import.devino) throw InvalidArgumentValue(env, "xattrs", "contradicts 'devinoCache'");
+  if (!import.selinux_root && !import.selinux_from_tree) return;
+  // There would be two labels.
+  for (const XattrRule& rule : import.xattrs) {
+    if (!rule.set.contains("security.selinux")) continue;
+    throw InvalidArgumentValue(env, "xattrs", "sets labels, which contradicts 'selinuxPolicy'");
+  }
+}
+
 }  // namespace
 
 ImportOptions CheckedImport(const Options& options, Napi::Value listener) {
@@ -52,6 +82,7 @@ ImportOptions CheckedImport(const Options& options, Napi::Value listener) {
   AddOverrides(import, options.Raw("statOverrides"), env);
   for (std::string& name : options.Strings("skip")) import.skip.insert(std::move(name));
   import.skip_patterns = options.Strings("skipPatterns");
+  import.xattrs = CheckedXattrRules(options.Raw("xattrs"), "xattrs");
   import.ask = options.Bool("filter", false);
   if (import.ask && !listener.IsFunction()) {
     throw InvalidArgumentType(env, "listener", "of type function", listener);
@@ -67,23 +98,16 @@ ImportOptions CheckedImport(const Options& options, Napi::Value listener) {
   import.selinux_root = options.OptionalPath("selinuxPolicy");
   import.selinux_from_tree = options.Bool("selinuxPolicyFromTree", false);
   import.threads = static_cast<unsigned>(options.Integer("threads", 0, 0, 64));
-  // What the ostree command refuses, too.
-  if (import.canonical_permissions &&
-      (import.uid.value_or(0) != 0 || import.gid.value_or(0) != 0)) {
-    throw InvalidArgumentValue(env, "owner", "contradicts 'canonicalPermissions'");
-  }
-  // Whatever is left out is removed as well, so a function that throws would cost files.
-  if (import.ask && import.consume) {
-    throw InvalidArgumentValue(env, "filter", "contradicts 'consume'");
-  }
+  CheckContradictions(import, env);
   return import;
 }
 
 ImportRules::ImportRules(const ImportOptions& options, OstreeRepo* repo, const JobContext& job)
-    : options_(options), job_(job) {
+    : options_(options), job_(job), xattrs_(options.xattrs) {
   const bool user_only = ostree_repo_get_mode(repo) == OSTREE_REPO_MODE_BARE_USER_ONLY;
   canonical_ = options.canonical_permissions || user_only;
-  skip_xattrs_ = options.skip_xattrs || canonical_;
+  stores_xattrs_ = !canonical_ && !XattrsDisabled(repo);
+  skip_xattrs_ = options.skip_xattrs || !stores_xattrs_;
   for (const std::string& pattern : options.skip_patterns) patterns_.emplace_back(pattern);
 }
 
@@ -115,6 +139,9 @@ void ImportRules::Decide(ImportEntry& entry) {
     const ModeMask& mask = S_ISDIR(entry.mode) ? options_.directories : options_.files;
     entry.mode = (entry.mode & ~mask.clear) | mask.set;
   }
+  std::vector<uint32_t> xattr_rules = xattrs_.For(entry.path, entry.mode);
+  for (const uint32_t rule : xattr_rules) met_.insert(options_.xattrs[rule].path);
+  if (stores_xattrs_) entry.xattr_rules = std::move(xattr_rules);
   if (options_.stat_overrides.empty()) return;
   const auto found = options_.stat_overrides.find(entry.path);
   if (found == options_.stat_overrides.end()) return;
@@ -151,6 +178,9 @@ std::vector<std::string> ImportRules::Unmatched() const {
   for (const std::string& pattern : options_.skip_patterns) {
     if (!met_.contains(pattern)) paths.push_back(pattern);
   }
+  for (const XattrRule& rule : options_.xattrs) {
+    if (!met_.contains(rule.path)) paths.push_back(rule.path);
+  }
   for (const auto& [path, line] : options_.stat_overrides) {
     if (!met_.contains(path)) paths.push_back(path);
   }
@@ -171,6 +201,9 @@ CommitModifier::CommitModifier(const ImportOptions& options, OstreeRepo* repo,
   flag(options.devino_canonical, OSTREE_REPO_COMMIT_MODIFIER_FLAGS_DEVINO_CANONICAL);
   modifier_.reset(ostree_repo_commit_modifier_new(static_cast<OstreeRepoCommitModifierFlags>(flags),
                                                   Filter, this, nullptr));
+  if (rules_.changes_xattrs()) {
+    ostree_repo_commit_modifier_set_xattr_callback(modifier_.get(), XattrsOf, nullptr, this);
+  }
   if (options.devino) {
     devino_lock_ = std::unique_lock<std::mutex>(options.devino->mutex);
     ostree_repo_commit_modifier_set_devino_cache(modifier_.get(), options.devino->cache.get());
@@ -230,10 +263,12 @@ OstreeRepoCommitFilterResult CommitModifier::Filter(OstreeRepo*, const char* pat
       self->rules_.Apply({&entry});
       if (S_ISDIR(entry.mode) && entry.path != "/") self->directory_ = entry;
       if (S_ISDIR(entry.mode) && entry.skip) self->skipped_.insert(entry.path);
+      if (S_ISDIR(entry.mode) && !entry.skip && !entry.xattr_rules.empty()) {
+        self->directories_[entry.path] = entry.xattr_rules;
+      }
     }
   } catch (...) {
-    self->failure_ = std::current_exception();
-    g_cancellable_cancel(self->job_.cancellable());
+    self->Fail();
     return OSTREE_REPO_COMMIT_FILTER_SKIP;
   }
   if (entry.skip) return OSTREE_REPO_COMMIT_FILTER_SKIP;
@@ -241,6 +276,66 @@ OstreeRepoCommitFilterResult CommitModifier::Filter(OstreeRepo*, const char* pat
   g_file_info_set_attribute_uint32(file, "unix::gid", entry.gid);
   g_file_info_set_attribute_uint32(file, "unix::mode", entry.mode);
   return OSTREE_REPO_COMMIT_FILTER_ALLOW;
+}
+
+void CommitModifier::Fail() {
+  failure_ = std::current_exception();
+  g_cancellable_cancel(job_.cancellable());
+}
+
+// Null leaves what libostree has read itself.
+GVariant* CommitModifier::XattrsOf(OstreeRepo*, const char* path, GFileInfo* file, gpointer data) {
+  auto* self = static_cast<CommitModifier*>(data);
+  if (self->failure_) return nullptr;
+  try {
+    const ImportRules& rules = self->rules_;
+    const std::vector<uint32_t> found =
+        rules.xattrs().For(path, g_file_info_get_attribute_uint32(file, "unix::mode"));
+    if (found.empty()) return nullptr;
+    VariantPtr source;
+    if (self->read_xattrs_ && !rules.skip_xattrs()) source = self->read_xattrs_(path);
+    return g_variant_ref(rules.xattrs().Apply(found, source.get()).get());
+  } catch (...) {
+    self->Fail();
+    return nullptr;
+  }
+}
+
+void CommitModifier::ChangeDirectories(OstreeMutableTree* tree) const {
+  ContentWriter writer(repo_, job_);
+  for (const auto& [path, rules] : directories_) {
+    job_.ThrowIfCancelled();
+    auto directory = GObjectPtr<OstreeMutableTree>::Share(tree);
+    std::istringstream names(path);
+    for (std::string name; directory && std::getline(names, name, '/');) {
+      if (name.empty() || name == ".") continue;
+      directory = FindChild(directory.get(), name).directory;
+    }
+    // A later entry of the archive may have replaced it.
+    if (!directory) continue;
+    const char* checksum = ostree_mutable_tree_get_metadata_checksum(directory.get());
+    if (checksum == nullptr || *checksum == '\0') continue;
+    GError* error = nullptr;
+    VariantPtr metadata;
+    if (!ostree_repo_load_variant(repo_, OSTREE_OBJECT_TYPE_DIR_META, checksum, metadata.out(),
+                                  &error)) {
+      throw FromGError(error, "Reading a directory").Detail("path", path);
+    }
+    uint32_t uid = 0;
+    uint32_t gid = 0;
+    uint32_t mode = 0;
+    VariantPtr label;
+    g_variant_get(metadata.get(), "(uuu@a(ayay))", &uid, &gid, &mode, label.out());
+    // Labels come after the rules.
+    Xattrs all = FromVariant(label.get());
+    all.merge(FromVariant(rules_.xattrs().Apply(rules, nullptr).get()));
+    const VariantPtr xattrs = ToVariant(all);
+    ostree_mutable_tree_set_metadata_checksum(
+        directory.get(), writer
+                             .Directory({GUINT32_FROM_BE(uid), GUINT32_FROM_BE(gid),
+                                         GUINT32_FROM_BE(mode), xattrs.get()})
+                             .c_str());
+  }
 }
 
 bool CommitModifier::InSkipped(const std::string& path) const {

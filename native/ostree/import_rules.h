@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -21,6 +23,7 @@
 #include "ostree/devino_cache.h"
 #include "ostree/import_filter.h"
 #include "ostree/path_pattern.h"
+#include "ostree/xattrs.h"
 
 namespace apt_ostree {
 
@@ -45,6 +48,7 @@ struct ImportOptions {
   std::unordered_map<std::string, StatOverride> stat_overrides;
   std::unordered_set<std::string> skip;
   std::vector<std::string> skip_patterns;
+  std::vector<XattrRule> xattrs;
   // A JavaScript function decides about each file, after the rules.
   bool ask = false;
 
@@ -77,7 +81,11 @@ class ImportRules {
   void Apply(const std::vector<ImportEntry*>& entries);
   // Skips, statoverrides and such that no file was met for, sorted.
   std::vector<std::string> Unmatched() const;
+  // Whether attributes of the source are left out.
   bool skip_xattrs() const { return skip_xattrs_; }
+  const XattrRules& xattrs() const { return xattrs_; }
+  // Whether rules for attributes change anything.
+  bool changes_xattrs() const { return stores_xattrs_ && !options_.xattrs.empty(); }
   bool canonical() const { return canonical_; }
 
  private:
@@ -88,6 +96,8 @@ class ImportRules {
   const JobContext& job_;
   bool canonical_;
   bool skip_xattrs_;
+  bool stores_xattrs_;
+  XattrRules xattrs_;
   std::unordered_set<std::string> met_;
   std::vector<PathPattern> patterns_;  // in the order of the options
 };
@@ -105,18 +115,29 @@ class CommitModifier {
   // none, or libostree knows none.
   void UsePolicyOf(const std::string& root);
   void UsePolicyOfCommit(const std::string& commit);
+  // What the rules for extended attributes begin with, by the path; an archive has none.
+  void ReadXattrsWith(std::function<VariantPtr(const std::string& path)> read) {
+    read_xattrs_ = std::move(read);
+  }
+  // libostree asks for the attributes of files, but not of the directories of an archive.
+  void ChangeDirectories(OstreeMutableTree* tree) const;
   void Check() const;
   std::vector<std::string> Unmatched() const { return rules_.Unmatched(); }
 
  private:
   static OstreeRepoCommitFilterResult Filter(OstreeRepo* repo, const char* path, GFileInfo* file,
                                              gpointer data);
+  static GVariant* XattrsOf(OstreeRepo* repo, const char* path, GFileInfo* file, gpointer data);
+  void Fail();
 
   OstreeRepo* repo_;
   const JobContext& job_;
   const size_t depth_;
   ImportRules rules_;
   std::exception_ptr failure_;
+  std::function<VariantPtr(const std::string&)> read_xattrs_;
+  // Directories with rules for their attributes.
+  std::map<std::string, std::vector<uint32_t>> directories_;
   // Directories are asked about twice in a row, once as a name and once as themselves.
   std::optional<ImportEntry> directory_;
   // Directories that were skipped.

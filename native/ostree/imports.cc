@@ -1,6 +1,7 @@
 // Repo: directories, archives and other commits on their way into a mutable tree.
 #include <fcntl.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "core/arguments.h"
@@ -60,6 +61,20 @@ void ImportByLibostree(OstreeRepo* repo, const std::string& path, OstreeMutableT
                        const ImportOptions& options, ImportResult& result, const JobContext& job) {
   CommitModifier modifier(options, repo, job);
   if (options.selinux_from_tree) modifier.UsePolicyOf(path);
+  UniqueFd root;
+  if (!options.xattrs.empty()) {
+    root = UniqueFd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root) throw FromErrno(errno, "Opening", path);
+  }
+  modifier.ReadXattrsWith([&](const std::string& file) {
+    // Relative to the root, which is "/".
+    const std::string name = file == "/" ? "." : file.substr(1);
+    GError* error = nullptr;
+    auto xattrs = VariantPtr::Take(
+        ostree_fs_get_all_xattrs_at(root.get(), name.c_str(), job.cancellable(), &error));
+    if (xattrs) return xattrs;
+    throw FromGError(error, "Reading extended attributes").Detail("path", file);
+  });
   GError* error = nullptr;
   const bool imported = ostree_repo_write_dfd_to_mtree(repo, AT_FDCWD, path.c_str(), tree,
                                                        modifier.get(), job.cancellable(), &error);
@@ -105,9 +120,9 @@ bool ChangesNothing(const ImportOptions& options) {
   return !options.uid && !options.gid && options.files.clear == 0 && options.files.set == 0 &&
          options.directories.clear == 0 && options.directories.set == 0 &&
          !options.read_only_executables && options.stat_overrides.empty() && options.skip.empty() &&
-         options.skip_patterns.empty() && !options.ask && !options.skip_xattrs &&
-         !options.canonical_permissions && !options.generate_sizes && !options.selinux_root &&
-         !options.selinux_from_tree;
+         options.skip_patterns.empty() && options.xattrs.empty() && !options.ask &&
+         !options.skip_xattrs && !options.canonical_permissions && !options.generate_sizes &&
+         !options.selinux_root && !options.selinux_from_tree;
 }
 
 void ImportCommit(OstreeRepo* repo, const std::string& rev, const TreePath& subpath,
@@ -139,6 +154,19 @@ void ImportCommit(OstreeRepo* repo, const std::string& rev, const TreePath& subp
     file = GObjectPtr<GFile>::Take(
         g_file_resolve_relative_path(file.get(), TreePathText(subpath).c_str() + 1));
   }
+  modifier.ReadXattrsWith([&](const std::string& path) {
+    auto entry = file;
+    if (path != "/") {
+      entry = GObjectPtr<GFile>::Take(g_file_resolve_relative_path(file.get(), path.c_str() + 1));
+    }
+    VariantPtr xattrs;
+    GError* failure = nullptr;
+    if (ostree_repo_file_get_xattrs(OSTREE_REPO_FILE(entry.get()), xattrs.out(), job.cancellable(),
+                                    &failure)) {
+      return xattrs;
+    }
+    throw FromGError(failure, "Reading extended attributes").Detail("path", path);
+  });
   const bool imported = ostree_repo_write_directory_to_mtree(repo, file.get(), tree, modifier.get(),
                                                              job.cancellable(), &error);
   try {
@@ -211,6 +239,7 @@ Napi::Value Repo::WriteArchive(const Napi::CallbackInfo& info) {
         const auto target = Target(repo, tree.get(), prefix, job.cancellable());
         CommitModifier modifier(import, repo, job);
         ImportArchive(repo, source->get(), path, target.get(), modifier, archive, job);
+        modifier.ChangeDirectories(target.get());
         ImportResult result;
         result.unmatched = modifier.Unmatched();
         *source = UniqueFd();

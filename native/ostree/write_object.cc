@@ -15,6 +15,7 @@
 #include "ostree/content.h"
 #include "ostree/names.h"
 #include "ostree/repo.h"
+#include "ostree/xattrs.h"
 
 namespace apt_ostree {
 
@@ -29,46 +30,13 @@ struct ObjectAttributes {
   VariantPtr xattrs;  // null where there are none
 };
 
-VariantPtr Bytes(const void* data, size_t size) {
-  return VariantPtr::Sink(g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, data, size, 1));
-}
-
-// Names end with NUL and are sorted, as libostree reads them from files.
-VariantPtr CheckedXattrs(Napi::Value value, Napi::Env env) {
-  if (value.IsUndefined()) return VariantPtr();
-  if (!value.IsArray()) throw InvalidArgumentType(env, "xattrs", "an Array", value);
-  const auto array = value.As<Napi::Array>();
-  std::vector<std::pair<std::string, SharedBytes>> xattrs;
-  for (uint32_t i = 0; i < array.Length(); ++i) {
-    const Options xattr(env, array.Get(i), "xattrs");
-    xattrs.emplace_back(xattr.String("name"), CheckedBytes(xattr.Raw("value"), "xattrs.value"));
-    if (xattrs.back().first.empty()) throw InvalidArgumentValue(env, "xattrs", "has no name");
-  }
-  if (xattrs.empty()) return VariantPtr();
-  std::sort(xattrs.begin(), xattrs.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (size_t i = 1; i < xattrs.size(); ++i) {
-    if (xattrs[i].first == xattrs[i - 1].first) {
-      throw InvalidArgumentValue(env, "xattrs", "names '" + xattrs[i].first + "' twice");
-    }
-  }
-  std::vector<GVariant*> pairs;
-  for (const auto& [name, bytes] : xattrs) {
-    gsize size = 0;
-    const void* data = g_bytes_get_data(bytes.get(), &size);
-    pairs.push_back(g_variant_new("(@ay@ay)", Bytes(name.c_str(), name.size() + 1).get(),
-                                  Bytes(data, size).get()));
-  }
-  return VariantPtr::Sink(
-      g_variant_new_array(G_VARIANT_TYPE("(ayay)"), pairs.data(), pairs.size()));
-}
-
 ObjectAttributes CheckedAttributes(const Options& options, Napi::Env env) {
   ObjectAttributes attributes;
   attributes.uid = static_cast<uint32_t>(options.Integer("uid", 0, 0, UINT32_MAX));
   attributes.gid = static_cast<uint32_t>(options.Integer("gid", 0, 0, UINT32_MAX));
   attributes.mode = static_cast<uint32_t>(options.Integer("mode", 0644, 0, 07777));
-  attributes.xattrs = CheckedXattrs(options.Raw("xattrs"), env);
+  const Xattrs xattrs = CheckedXattrs(options.Raw("xattrs"), "xattrs");
+  if (!xattrs.empty()) attributes.xattrs = ToVariant(xattrs);
   return attributes;
 }
 

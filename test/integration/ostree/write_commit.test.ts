@@ -453,8 +453,10 @@ describe('misuse', () => {
         transaction.writeRegularFile('x', { xattrs: odd('x') }),
         transaction.writeRegularFile('x', { xattrs: [{ name: '', value: Buffer.from('') }] }),
         transaction.writeRegularFile('x', { xattrs: [odd({ name: 'user.a', value: 'x' })] }),
+        // An object of mode bare would lose it, and its checksum with it.
+        transaction.writeRegularFile('x', { xattrs: [{ name: 'user.a', value: Buffer.of() }] }),
         transaction.writeRegularFile('x', {
-          xattrs: ['user.a', 'user.a'].map((name) => ({ name, value: Buffer.from('') })),
+          xattrs: ['user.a', 'user.a'].map((name) => ({ name, value: Buffer.from('x') })),
         }),
         transaction.writeSymlink('a\0b'),
         transaction.writeSymlink(''),

@@ -26,6 +26,7 @@
 #include "ostree/objects.h"
 #include "ostree/repo.h"
 #include "ostree/repo_facts.h"
+#include "ostree/sepolicy.h"
 #include "ostree/sign_engine.h"
 #include "ostree/summary.h"
 #include "ostree/sysroot.h"
@@ -72,6 +73,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   DevinoCache::Init(env, exports);
   Sysroot::Init(env, exports);
   BootConfig::Init(env, exports);
+  SePolicy::Init(env, exports);
   InitKernelArguments(env, exports);
   InitApt(env, exports);
   return exports;

@@ -60,6 +60,7 @@
       "native/ostree/repo_read.cc",
       "native/ostree/repo_state.cc",
       "native/ostree/sign_engine.cc",
+      "native/ostree/sepolicy.cc",
       "native/ostree/signatures.cc",
       "native/ostree/sound.cc",
       "native/ostree/streams.cc",

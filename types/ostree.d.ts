@@ -97,6 +97,7 @@ export interface NativeImportOptions {
   generateSizes?: boolean;
   selinuxPolicy?: string;
   selinuxPolicyFromTree?: boolean;
+  selinuxPolicyObject?: NativeSePolicy;
   errorOnUnlabeled?: boolean;
   /** The rest is of writeDirectory only. */
   consume?: boolean;
@@ -139,6 +140,12 @@ export type NativeImportEvent =
     };
 
 type ImportListener = ((event: NativeImportEvent) => void) | undefined;
+
+export interface NativeSePolicy {
+  name(): string;
+  checksum(): string | undefined;
+  label(path: string, mode: number): NativeJob<string | undefined>;
+}
 
 /** Opaque. */
 export type NativeDevinoCache = object;
@@ -413,6 +420,10 @@ export interface NativeOstree
       mode: string,
       collectionId: string | undefined,
     ): NativeJob<NativeRepo>;
+  };
+  readonly SePolicy: {
+    fromDirectory(path: string): NativeJob<NativeSePolicy>;
+    fromCommit(repo: NativeRepo, rev: string): NativeJob<NativeSePolicy>;
   };
   readonly DevinoCache: {
     create(): NativeDevinoCache;

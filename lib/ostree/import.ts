@@ -21,6 +21,7 @@ import { invalidArgType, invalidArgValue } from '../errors.js';
 import { type JobOptions, kJobOptions, runJob } from '../job.js';
 import { DevinoCache } from './devino_cache.js';
 import { answerFilter, type ImportFilter } from './import_filter.js';
+import { SePolicy } from './sepolicy.js';
 
 /** Permission bits to take away, then to add. */
 export interface ModeMask {
@@ -104,10 +105,10 @@ export interface ImportOptions extends JobOptions {
   /** Put the sizes of all objects into the commit's metadata (`ostree.sizes`). */
   generateSizes?: boolean;
   /**
-   * Label files as the SELinux policy of this root directory says; `true`: the policy within what
-   * is imported.
+   * Label files as this SELinux policy says, or the one of this root directory; `true`: the policy
+   * within what is imported.
    */
-  selinuxPolicy?: PathLike | true;
+  selinuxPolicy?: PathLike | SePolicy | true;
   /** With `selinuxPolicy`: fail where the policy has no label for a path. */
   errorOnUnlabeled?: boolean;
   /** Called now and then. Archives and other commits report nothing. */
@@ -217,7 +218,7 @@ export function nativeImportOptions(
   members: Readonly<Record<string, true>>,
 ): NativeImportOptions {
   checkMembers(options, members);
-  const { owner, modes, selinuxPolicy, filter, onProgress } = options;
+  const { owner, modes, filter, onProgress } = options;
   if (owner !== undefined) checkMembers(owner, kOwner, 'options.owner');
   if (modes !== undefined) {
     checkMembers(modes, kModes, 'options.modes');
@@ -267,11 +268,7 @@ export function nativeImportOptions(
     })),
     canonicalPermissions: options.canonicalPermissions,
     generateSizes: options.generateSizes,
-    selinuxPolicy:
-      selinuxPolicy === undefined || selinuxPolicy === true
-        ? undefined
-        : checkPath(selinuxPolicy, 'options.selinuxPolicy'),
-    selinuxPolicyFromTree: selinuxPolicy === true,
+    ...nativePolicy(options.selinuxPolicy),
     errorOnUnlabeled: options.errorOnUnlabeled,
     consume: options.consume,
     devinoCache: DevinoCache.native(devinoCache),
@@ -279,6 +276,15 @@ export function nativeImportOptions(
     scanHardlinks: options.linkCheckoutSpeedup,
     threads: options.threads,
   };
+}
+
+function nativePolicy(policy: ImportOptions['selinuxPolicy']): NativeImportOptions {
+  if (policy === undefined) return {};
+  if (policy === true) return { selinuxPolicyFromTree: true };
+  if (policy instanceof SePolicy) {
+    return { selinuxPolicyObject: SePolicy.native(policy, 'options.selinuxPolicy') };
+  }
+  return { selinuxPolicy: checkPath(policy, 'options.selinuxPolicy') };
 }
 
 /** @internal */

@@ -1,9 +1,18 @@
 import type { NativeRepo } from '../../types/ostree.js';
-import { checkBoolean, checkChecksum, checkOptions, checkPath, type PathLike } from '../checks.js';
+import { binding } from '../binding.js';
+import {
+  checkBoolean,
+  checkChecksum,
+  checkOptions,
+  checkPath,
+  checkString,
+  type PathLike,
+} from '../checks.js';
 import { callNative, type JobOptions, runJob } from '../job.js';
 import type { Variant } from '../variant.js';
 import { RepoConfig } from './config.js';
 import type { KeyFile, KeyFileChanges } from './key_file.js';
+import { SePolicy } from './sepolicy.js';
 
 /** How a repository stores objects (`ostree_repo_mode_from_string`, ostree.repo-config(5)). */
 export type RepoMode = 'bare' | 'bare-user' | 'bare-user-only' | 'archive' | 'bare-split-xattrs';
@@ -133,6 +142,20 @@ export class RepoHandle {
     checkChecksum(commit, 'commit');
     if (metadata !== null) checkOptions(metadata, 'metadata');
     await runJob('ostree', () => this.native.writeDetachedMetadata(commit, metadata), options);
+  }
+
+  /**
+   * The SELinux policy of a commit, in its `usr/etc/selinux`.
+   *
+   * @throws `ENOENT` where the commit is missing; `ERR_OSTREE_NOT_SUPPORTED` where it has no
+   * policy, or libostree was built without SELinux.
+   * @see `ostree_sepolicy_new_from_commit`
+   */
+  async sePolicy(rev: string, options?: JobOptions): Promise<SePolicy> {
+    checkString(rev, 'rev');
+    return SePolicy.wrap(
+      await runJob('ostree', () => binding().SePolicy.fromCommit(this.native, rev), options),
+    );
   }
 
   /** The whole configuration; the same as {@link RepoConfig.read}. @see {@link RepoConfig.read} */

@@ -17,6 +17,7 @@
 #include "ostree/names.h"
 #include "ostree/read.h"
 #include "ostree/repo.h"
+#include "ostree/sepolicy.h"
 #include "ostree/sound.h"
 
 namespace apt_ostree {
@@ -160,34 +161,6 @@ void RefuseLabelledDirectories(OstreeRepo* repo, const std::string& contents,
       });
 }
 
-// The policy of a root directory. libselinux knows one policy for the whole process, so only one
-// checkout at a time can use one.
-class CheckoutPolicy {
- public:
-  CheckoutPolicy(const std::string& root, GCancellable* cancellable) : lock_(OnlyOne()) {
-    const UniqueFd directory(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!directory) throw FromErrno(errno, "Opening", root);
-    GError* error = nullptr;
-    policy_ = GObjectPtr<OstreeSePolicy>::Take(
-        ostree_sepolicy_new_at(directory.get(), cancellable, &error));
-    if (!policy_) throw FromGError(error, "Reading the SELinux policy").Detail("path", root);
-    if (ostree_sepolicy_get_name(policy_.get()) == nullptr) {
-      throw NativeError("ERR_OSTREE_NOT_SUPPORTED",
-                        "There is no SELinux policy, or this libostree was built without SELinux")
-          .Detail("path", root);
-    }
-  }
-  OstreeSePolicy* get() const { return policy_.get(); }
-
- private:
-  static std::mutex& OnlyOne() {
-    static std::mutex mutex;
-    return mutex;
-  }
-  std::unique_lock<std::mutex> lock_;
-  GObjectPtr<OstreeSePolicy> policy_;
-};
-
 // Whether `path` is in the commit; other failures throw.
 bool HasPath(OstreeRepo* repo, const std::string& commit, const TreePath& path,
              GCancellable* cancellable) {
@@ -250,8 +223,10 @@ Napi::Value Repo::Checkout(const Napi::CallbackInfo& info) {
       info, [state = state(), sources = std::move(sources), destination = std::move(destination),
              options = std::move(options)](JobContext& job) {
         auto repo = state->Use();
-        std::optional<CheckoutPolicy> policy;
-        if (options.selinux_root) policy.emplace(*options.selinux_root, job.cancellable());
+        std::shared_ptr<SePolicyState> policy;
+        if (options.selinux_root) {
+          policy = SePolicyState::OfDirectory(*options.selinux_root, job.cancellable());
+        }
         std::unique_lock<std::mutex> devino_lock;
         if (options.devino) devino_lock = std::unique_lock<std::mutex>(options.devino->mutex);
         for (const CheckoutSource& source : sources) {

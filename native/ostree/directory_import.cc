@@ -389,9 +389,8 @@ bool CanImportDirectory(OstreeRepo* repo, const ImportOptions& options) {
   // Sharing payloads between objects is done by libostree while it hashes.
   const bool payload_links = g_key_file_has_key(ostree_repo_get_config(repo), "core",
                                                 "payload-link-threshold", nullptr) != FALSE;
-  return !options.consume && !options.generate_sizes && !options.devino && !options.selinux_root &&
-         !options.selinux_from_tree && !payload_links &&
-         ostree_repo_get_mode(repo) != OSTREE_REPO_MODE_BARE_SPLIT_XATTRS;
+  return !options.consume && !options.generate_sizes && !options.devino && !options.labels() &&
+         !payload_links && ostree_repo_get_mode(repo) != OSTREE_REPO_MODE_BARE_SPLIT_XATTRS;
 }
 
 ImportResult ImportDirectory(OstreeRepo* repo, const std::string& path, OstreeMutableTree* tree,

@@ -61,7 +61,7 @@ void CheckContradictions(const ImportOptions& import, Napi::Env env) {
   if (canonical) throw InvalidArgumentValue(env, "xattrs", "contradicts 'canonicalPermissions'");
   // Only libostree knows which object a file is then, and what attributes that has.
   if (import.devino) throw InvalidArgumentValue(env, "xattrs", "contradicts 'devinoCache'");
-  if (!import.selinux_root && !import.selinux_from_tree) return;
+  if (!import.labels()) return;
   // There would be two labels.
   for (const XattrRule& rule : import.xattrs) {
     if (!rule.set.contains("security.selinux")) continue;
@@ -96,6 +96,7 @@ ImportOptions CheckedImport(const Options& options, Napi::Value listener) {
   import.devino_canonical = options.Bool("devinoCanonical", false);
   import.devino = DevinoCache::Optional(env, options.Raw("devinoCache"));
   import.selinux_root = options.OptionalPath("selinuxPolicy");
+  import.policy = SePolicy::Optional(env, options.Raw("selinuxPolicyObject"));
   import.selinux_from_tree = options.Bool("selinuxPolicyFromTree", false);
   import.threads = static_cast<unsigned>(options.Integer("threads", 0, 0, 64));
   CheckContradictions(import, env);
@@ -208,35 +209,15 @@ CommitModifier::CommitModifier(const ImportOptions& options, OstreeRepo* repo,
     devino_lock_ = std::unique_lock<std::mutex>(options.devino->mutex);
     ostree_repo_commit_modifier_set_devino_cache(modifier_.get(), options.devino->cache.get());
   }
-  if (options.selinux_root) UsePolicyOf(*options.selinux_root);
+  if (options.policy) UsePolicy(options.policy);
+  if (options.selinux_root) {
+    UsePolicy(SePolicyState::OfDirectory(*options.selinux_root, job.cancellable()));
+  }
 }
 
-void CommitModifier::UsePolicyOf(const std::string& root) {
-  const UniqueFd directory(open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory) throw FromErrno(errno, "Opening", root);
-  GError* error = nullptr;
-  policy_ = GObjectPtr<OstreeSePolicy>::Take(
-      ostree_sepolicy_new_at(directory.get(), job_.cancellable(), &error));
-  if (!policy_) throw FromGError(error, "Reading the SELinux policy").Detail("path", root);
-  if (ostree_sepolicy_get_name(policy_.get()) == nullptr) {
-    throw NativeError("ERR_OSTREE_NOT_SUPPORTED",
-                      "There is no SELinux policy, or this libostree was built without SELinux")
-        .Detail("path", root);
-  }
-  ostree_repo_commit_modifier_set_sepolicy(modifier_.get(), policy_.get());
-}
-
-void CommitModifier::UsePolicyOfCommit(const std::string& commit) {
-  GError* error = nullptr;
-  policy_ = GObjectPtr<OstreeSePolicy>::Take(
-      ostree_sepolicy_new_from_commit(repo_, commit.c_str(), job_.cancellable(), &error));
-  if (!policy_) throw FromGError(error, "Reading the SELinux policy").Detail("ref", commit);
-  if (ostree_sepolicy_get_name(policy_.get()) == nullptr) {
-    throw NativeError("ERR_OSTREE_NOT_SUPPORTED",
-                      "The commit has no SELinux policy, or this libostree was built without it")
-        .Detail("ref", commit);
-  }
-  ostree_repo_commit_modifier_set_sepolicy(modifier_.get(), policy_.get());
+void CommitModifier::UsePolicy(std::shared_ptr<SePolicyState> policy) {
+  policy_ = std::move(policy);
+  ostree_repo_commit_modifier_set_sepolicy(modifier_.get(), policy_->get());
 }
 
 OstreeRepoCommitFilterResult CommitModifier::Filter(OstreeRepo*, const char* path, GFileInfo* file,

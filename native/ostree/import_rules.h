@@ -23,6 +23,7 @@
 #include "ostree/devino_cache.h"
 #include "ostree/import_filter.h"
 #include "ostree/path_pattern.h"
+#include "ostree/sepolicy.h"
 #include "ostree/xattrs.h"
 
 namespace apt_ostree {
@@ -64,6 +65,8 @@ struct ImportOptions {
   std::shared_ptr<DevinoCacheState> devino;
   std::optional<std::string> selinux_root;
   bool selinux_from_tree = false;
+  std::shared_ptr<SePolicyState> policy;
+  bool labels() const { return selinux_root || selinux_from_tree || policy; }
   unsigned threads = 0;  // 0: as many as there are processors
   // How many directories of the tree it goes to are above it.
   size_t depth = 0;
@@ -111,10 +114,7 @@ class CommitModifier {
   CommitModifier(const CommitModifier&) = delete;
   CommitModifier& operator=(const CommitModifier&) = delete;
   OstreeRepoCommitModifier* get() const { return modifier_.get(); }
-  // Labels as the policy of this root directory says. Throws ERR_OSTREE_NOT_SUPPORTED where it has
-  // none, or libostree knows none.
-  void UsePolicyOf(const std::string& root);
-  void UsePolicyOfCommit(const std::string& commit);
+  void UsePolicy(std::shared_ptr<SePolicyState> policy);
   // What the rules for extended attributes begin with, by the path; an archive has none.
   void ReadXattrsWith(std::function<VariantPtr(const std::string& path)> read) {
     read_xattrs_ = std::move(read);
@@ -144,7 +144,7 @@ class CommitModifier {
   std::unordered_set<std::string> skipped_;
   bool InSkipped(const std::string& path) const;
   std::unique_lock<std::mutex> devino_lock_;
-  GObjectPtr<OstreeSePolicy> policy_;
+  std::shared_ptr<SePolicyState> policy_;
   std::unique_ptr<OstreeRepoCommitModifier, FreeWith<ostree_repo_commit_modifier_unref>> modifier_;
 };
 

@@ -60,7 +60,9 @@ TreePath CheckedPrefix(const Options& options) {
 void ImportByLibostree(OstreeRepo* repo, const std::string& path, OstreeMutableTree* tree,
                        const ImportOptions& options, ImportResult& result, const JobContext& job) {
   CommitModifier modifier(options, repo, job);
-  if (options.selinux_from_tree) modifier.UsePolicyOf(path);
+  if (options.selinux_from_tree) {
+    modifier.UsePolicy(SePolicyState::OfDirectory(path, job.cancellable()));
+  }
   UniqueFd root;
   if (!options.xattrs.empty()) {
     root = UniqueFd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -122,7 +124,7 @@ bool ChangesNothing(const ImportOptions& options) {
          !options.read_only_executables && options.stat_overrides.empty() && options.skip.empty() &&
          options.skip_patterns.empty() && options.xattrs.empty() && !options.ask &&
          !options.skip_xattrs && !options.canonical_permissions && !options.generate_sizes &&
-         !options.selinux_root && !options.selinux_from_tree;
+         !options.labels();
 }
 
 void ImportCommit(OstreeRepo* repo, const std::string& rev, const TreePath& subpath,
@@ -143,7 +145,9 @@ void ImportCommit(OstreeRepo* repo, const std::string& rev, const TreePath& subp
     return;
   }
   CommitModifier modifier(options, repo, job);
-  if (options.selinux_from_tree) modifier.UsePolicyOfCommit(commit);
+  if (options.selinux_from_tree) {
+    modifier.UsePolicy(SePolicyState::OfCommit(repo, commit, job.cancellable()));
+  }
   GObjectPtr<GFile> file;
   GError* error = nullptr;
   if (!ostree_repo_read_commit(repo, commit.c_str(), file.out(), nullptr, job.cancellable(),

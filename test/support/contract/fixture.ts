@@ -15,6 +15,7 @@ import {
   MutableTree,
   OstreeError,
   Repo,
+  SePolicy,
   Sysroot,
   type Transaction,
   variant,
@@ -22,6 +23,7 @@ import {
 import { buildDeb } from '../deb.js';
 import { bootableEdits, commitEdits } from '../ostree.js';
 import { run } from '../run.js';
+import { writePolicy } from '../se-policy.js';
 import type { Words } from './values.js';
 
 /** Instances that a call is tried on, and how they came to be. */
@@ -67,6 +69,7 @@ export class Fixture {
     mkdirSync(this.#top, { recursive: true });
     writeFileSync(this.#at('file'), '0123456789');
     mkdirSync(this.#at('directory'));
+    await writePolicy(this.#at('labelled'), ['/.*\tsystem_u:object_r:default_t:s0']);
     symlinkSync('nowhere', this.#at('dangling'));
     symlinkSync('loop', this.#at('loop'));
     await run('mkfifo', [this.#at('fifo')]);
@@ -344,6 +347,8 @@ export class Fixture {
           { state: 'ended', value: ended.transaction },
         ];
       }
+      case 'SePolicy':
+        return [{ state: 'read', value: await SePolicy.fromDirectory(this.#at('labelled')) }];
       case 'DevinoCache':
         return [{ state: 'new', value: new DevinoCache() }];
       case 'KernelArguments':

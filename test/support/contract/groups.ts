@@ -22,7 +22,7 @@ export const groups = {
     /^(Remotes|Signatures|RepoSummary|Deltas|Collections|RepoConfig|RepoLock|Objects)\./,
   sysroot: /^Sysroot/,
   texts: /^(Deb822|Deb822Stanza|DebFile|KernelArguments|BootConfig)\./,
-  transaction: /^(Transaction|DevinoCache)\./,
+  transaction: /^(Transaction|DevinoCache|SePolicy)\./,
   trees: /^MutableTree\./,
 };
 export type Group = keyof typeof groups;

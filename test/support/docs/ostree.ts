@@ -6,10 +6,11 @@ import { type Deployment, MutableTree, Repo, Sysroot, type Transaction, variant 
 import { createGpgHome } from '../gpg.js';
 import { bootableEdits, commitEdits } from '../ostree.js';
 import { run } from '../run.js';
+import { writePolicy } from '../se-policy.js';
 
 /** The tables in docs/guide-ostree.md and docs/guide-sysroot.md say the same for readers. */
 export interface OstreeScope {
-  /** An empty directory but for `tree` and `tree.tar`. */
+  /** An empty directory but for `tree`, `tree.tar` and `labelled`. */
   directory: string;
   repo: Repo;
   /** The newest commit of `os/stable`. */
@@ -110,6 +111,10 @@ export class OstreeStage {
     await mkdir(`${top}/directory/tree/usr/bin`, { recursive: true });
     await writeFile(`${top}/directory/tree/etc/hostname`, 'example\n');
     await writeFile(`${top}/directory/tree/usr/bin/hello`, '#!/bin/sh\necho hello\n');
+    await writePolicy(`${top}/directory/labelled`, [
+      '/.*\tsystem_u:object_r:default_t:s0',
+      '/usr/bin(/.*)?\tsystem_u:object_r:bin_t:s0',
+    ]);
     await run('tar', ['-cf', 'tree.tar', 'tree'], { cwd: `${top}/directory` });
     return stage;
   }

@@ -58,6 +58,7 @@ export interface NativeAptContextOptions {
   preferences?: string;
   recommends?: boolean;
   rootConfig?: boolean;
+  runningKernel?: string;
   /** Names and values in turns; `#clear` with a name drops what that had. */
   config: string[];
 }
@@ -132,6 +133,7 @@ export interface NativeRequest {
   reinstall?: boolean;
   autoremove?: boolean;
   upgrade?: string;
+  fixBroken?: boolean;
   recommends?: boolean;
   allowRemove?: boolean;
   allowedRemovals?: string[];

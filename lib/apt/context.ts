@@ -59,6 +59,11 @@ export interface AptContextOptions {
   /** Whether recommended packages come in. Default: as `config` or the root has it, or true. */
   recommends?: boolean;
   /**
+   * What `uname -r` says in the system that is planned for: `autoremove` keeps this kernel beside
+   * the newest one. Default: none runs, and the two newest stay; never this machine's.
+   */
+  runningKernel?: string;
+  /**
    * Whether upgrades take updates that are given to a share of all machines first (Ubuntu's
    * phased updates; security updates never wait): all of them, none, or those that the machine of
    * this id gets, be it this one or another. Default: as `root`'s machine id has it; without one,
@@ -200,6 +205,9 @@ export class AptContext {
     );
     const logins: AptCredentials[] = [...(options.auth ?? [])];
     const bare = sources.map((source) => withoutCredentials(source, logins));
+    if (options.runningKernel !== undefined) {
+      checkString(options.runningKernel, 'options.runningKernel');
+    }
     if (options.config != null) checkOptions(options.config, 'options.config');
     const config = toSettings({
       ...(options.recommends !== undefined && {
@@ -225,6 +233,7 @@ export class AptContext {
           preferences: options.preferences,
           recommends: options.recommends,
           rootConfig: options.rootConfig,
+          runningKernel: options.runningKernel,
           config,
         }),
       options,

@@ -103,7 +103,15 @@ const kKinds: readonly MarkEdit['kind'][] = [
   'candidate',
   'forbid',
 ];
-const kResolutions = ['install', 'keep', 'fix', 'upgrade', 'full', 'autoremove'] as const;
+const kResolutions = [
+  'install',
+  'keep',
+  'fix',
+  'upgrade',
+  'with-new',
+  'full',
+  'autoremove',
+] as const;
 
 /** Rows that are made at once. */
 const kRows = 2048;

@@ -6,6 +6,8 @@ import { type ErrorMessage, invalidArgType, invalidArgValue } from '../errors.js
 import type { JobOptions } from '../job.js';
 import { rowsOf } from './table.js';
 
+const kUpgrades = ['none', 'upgrade', 'with-new', 'full'] as const;
+
 export interface PackageName {
   name: string;
   architecture: string;
@@ -13,8 +15,10 @@ export interface PackageName {
 
 /**
  * What to change. Texts are `name`, `name:arch`, `name=version` or `name/release`, each with `+`
- * or `-` at its end to install or remove it in spite of the list that it is in; `task^`; one of
- * apt-patterns(7); a glob; a regular expression; the absolute path of one of `OpenOptions.debs`.
+ * or `-` at its end to install or remove it in spite of the list that it is in; instead of a name
+ * also `task^`, one of apt-patterns(7), a glob or a regular expression; or the absolute path of one
+ * of `OpenOptions.debs`. They are read as apt-get reads them. What is both installed and removed is
+ * installed.
  *
  * Whatever may be an expression has at most 4096 bytes, 256 parentheses and no back references;
  * its length times its repetitions (`{1,20}`, and 2 for each further `+`) is at most 8192.
@@ -50,13 +54,21 @@ export interface SolveRequest extends JobOptions {
   purge?: boolean;
   /** Whether packages of `install` that are installed already are installed again. */
   reinstall?: boolean;
-  /** `upgrade`: newer versions without new or removed packages; `full`: whatever it takes. */
-  upgrade?: 'none' | 'upgrade' | 'full';
+  /**
+   * `upgrade`: newer versions without new or removed packages, as `apt-get upgrade`; `with-new`:
+   * with new packages, as `apt upgrade`; `full`: whatever it takes.
+   */
+  upgrade?: (typeof kUpgrades)[number];
+  /**
+   * Whether unmet dependencies of installed packages are repaired first, as by `apt-get -f`. As
+   * there, only where nothing is named that could be the repair, or with `upgrade`. Default: false.
+   */
+  fixBroken?: boolean;
   /** Whether what nothing needs any more goes too. */
   autoremove?: boolean;
   /** Default: as the context has it. */
   recommends?: boolean;
-  /** Whether packages may go that `remove` does not name. Default: true. */
+  /** Whether packages may go that neither `remove` nor `autoremove` means. Default: true. */
   allowRemove?: boolean;
   /** Names of packages that may go though `remove` does not name them. Default: any. */
   allowedRemovals?: readonly string[];
@@ -83,9 +95,9 @@ export interface AptReason {
    * `requested`; `dependency`: the package `name` has a dependency of `type` on it; `conflict`:
    * `name` stays or comes and does not go with it; `broken`: its own dependency of `type` on
    * `name` cannot be met any more; `unneeded`: nothing needs it; `upgrade`: there is a newer
-   * version.
+   * version; `unfinished`: dpkg has begun with it and must unpack it again, or remove it.
    */
-  kind: 'requested' | 'dependency' | 'conflict' | 'broken' | 'unneeded' | 'upgrade';
+  kind: 'requested' | 'dependency' | 'conflict' | 'broken' | 'unneeded' | 'upgrade' | 'unfinished';
   name?: string;
   architecture?: string;
   /** As in `AptDependency`. */
@@ -162,7 +174,7 @@ export function toNative(request: SolveRequest): NativeRequest {
   if (hostArchitecture !== undefined) {
     checkArchitecture(hostArchitecture, 'request.build.hostArchitecture');
   }
-  if (upgrade !== undefined) checkOneOf(upgrade, ['none', 'upgrade', 'full'], 'request.upgrade');
+  if (upgrade !== undefined) checkOneOf(upgrade, kUpgrades, 'request.upgrade');
   return {
     ...flags,
     upgrade,

@@ -119,6 +119,7 @@ Napi::Value AptContext::CreateContext(const Napi::CallbackInfo& info) {
   if (options.root_config && !options.root.has_value()) {
     throw InvalidArgumentValue(info.Env(), "rootConfig", "needs a root");
   }
+  options.running_kernel = given.OptionalString("runningKernel").value_or("");
   const std::vector<std::string> config = given.Strings("config");
   if (config.size() % 2 != 0) {
     throw InvalidArgumentValue(info.Env(), "config", "must be pairs of name and value");

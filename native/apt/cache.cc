@@ -65,7 +65,7 @@ Cache::Cache(std::shared_ptr<Context> context, const std::vector<std::string>& d
     throw SystemFailure(ENOENT, "Reading the package database", *status);
   }
   Session session(context_->configuration());
-  auto file = std::make_unique<CacheFile>();
+  auto file = std::make_unique<CacheFile>(context_->options().running_kernel);
   // What is read with further files is no cache for the next time.
   const std::string binary = debs.empty() ? BinaryCacheName() : "";
   context_->configuration().Set("Dir::Cache::pkgcache", binary);

@@ -216,6 +216,8 @@ void CheckOptions(const ContextOptions& options) {
                ": it may run programs, move directories or weaken checks, or has a value that "
                "cannot be used");
   }
+  // What uname(2) has room for; it becomes part of a regular expression.
+  if (options.running_kernel.size() > 64) refuse("options.runningKernel", "is too long");
   if (options.preferences.has_value()) {
     CheckPreferences(*options.preferences, "options.preferences", "ERR_INVALID_ARG_VALUE");
   }

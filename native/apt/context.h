@@ -26,6 +26,7 @@ struct ContextOptions {
   std::optional<std::string> auth;  // apt_auth.conf(5)
   std::optional<std::string> preferences;
   bool recommends = true;
+  std::string running_kernel;  // see KernelsOf
   // Whether the root's own apt.conf counts, as far as it may.
   bool root_config = false;
   // The caller's; of a context also what its root has, before them.

@@ -1,5 +1,6 @@
 #include "apt/depcache.h"
 
+#include <apt-pkg/algorithms.h>
 #include <apt-pkg/configuration.h>
 #include <apt-pkg/error.h>
 #include <apt-pkg/fileutl.h>
@@ -12,6 +13,7 @@
 
 #include "apt/expression.h"
 #include "apt/indexes.h"
+#include "apt/kernels.h"
 
 namespace apt_ostree::apt {
 
@@ -33,7 +35,9 @@ bool SolvePolicy::IsImportantDep(pkgCache::DepIterator const& dependency) const 
 
 bool DepCache::IsInstallOk(pkgCache::PkgIterator const& package, bool auto_install,
                            unsigned long depth, bool from_user) {
-  if (forbidden_.count(package->ID) != 0) return false;
+  // The user is always right, and what comes already may be looked at again.
+  const bool asked = from_user || PkgState[package->ID].Install();
+  if (!asked && forbidden_.count(package->ID) != 0) return false;
   return pkgDepCache::IsInstallOk(package, auto_install, depth, from_user);
 }
 
@@ -148,10 +152,28 @@ bool CacheFile::MakeInitial(bool recommends) {
   } else if (!depcache().Init(nullptr) || _error->PendingError()) {
     return false;
   }
+  if (unfinished_work_ == Unfinished::kMark) MarkUnfinished();
   auto state = std::make_unique<DepCache::State>();
   depcache().Save(*state);
   initial = std::move(state);
   return true;
+}
+
+void CacheFile::MarkUnfinished() {
+  _error->PushToStack();
+  if (!pkgApplyStatus(depcache())) {
+    _error->PopMessage(status_problem_.text);
+    const auto hopeless = [this](const pkgCache::PkgIterator& package) {
+      if (package->InstState == pkgCache::State::Ok) return false;
+      pkgCache::VerIterator current = package.CurrentVer();
+      pkgCache::VerIterator candidate = depcache()[package].CandidateVerIter(*Cache);
+      return (current.end() || !current.Downloadable()) &&
+             (candidate.end() || !candidate.Downloadable());
+    };
+    const auto found = std::find_if(unfinished().begin(), unfinished().end(), hopeless);
+    if (found != unfinished().end()) status_problem_.package = found->FullName(true);
+  }
+  _error->RevertToStack();
 }
 
 bool CacheFile::Reset(bool recommends) {
@@ -258,6 +280,11 @@ pkgCache::VerIterator CacheFile::Candidate(pkgCache::PkgIterator const& package)
   return pkgCache::VerIterator(*Cache, candidates_[package->ID]);
 }
 
+void CacheFile::Sweep() {
+  const KernelsOf kernels(*Cache, running_kernel_);
+  depcache().MarkAndSweep();
+}
+
 const std::vector<pkgCache::PkgIterator>& CacheFile::installed() {
   if (!installed_.has_value()) {
     installed_.emplace();
@@ -275,7 +302,8 @@ std::vector<pkgCache::PkgIterator> CacheFile::Changing() {
     const pkgDepCache::StateCache& state = depcache().at(id);
     const bool same = state.Mode == pkgDepCache::ModeKeep && !state.Garbage &&
                       (state.iFlags & pkgDepCache::ReInstall) == 0;
-    if (!same && packages_[id] != nullptr) changing.emplace_back(*Cache, packages_[id]);
+    if (same && to_unpack_.count(id) == 0) continue;
+    if (packages_[id] != nullptr) changing.emplace_back(*Cache, packages_[id]);
   }
   return changing;
 }
@@ -310,6 +338,7 @@ void CacheFile::BuildIndex() {
     if (package->VersionList == 0) continue;
     if ((package->Flags & pkgCache::Flag::Essential) != 0) essential_.push_back(package);
     if (package.State() != pkgCache::PkgIterator::NeedsNothing) unfinished_.push_back(package);
+    if (package.State() == pkgCache::PkgIterator::NeedsUnpack) to_unpack_.insert(package->ID);
     for (pkgCache::VerIterator version = package.VersionList(); !version.end(); ++version) {
       if (version->ID < versions_.size()) versions_[version->ID] = version;
     }

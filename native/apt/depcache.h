@@ -14,6 +14,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "apt/descriptions.h"
@@ -35,7 +36,8 @@ class DepCache : public pkgDepCache {
  public:
   DepCache(pkgCache* cache, SolvePolicy* policy) : pkgDepCache(cache, policy) {}
 
-  // Packages that must not come in (apt-get's `name-` on a package that is not installed).
+  // Packages that must not come in by themselves (apt-get's `name-` on a package that is not
+  // installed).
   void Forbid(pkgCache::PkgIterator const& package) { forbidden_.insert(package->ID); }
   void Allow(pkgCache::PkgIterator const& package) { forbidden_.erase(package->ID); }
   bool IsInstallOk(pkgCache::PkgIterator const& package, bool auto_install, unsigned long depth,
@@ -92,6 +94,12 @@ struct MarksState {
 
 class CacheFile : public pkgCacheFile {
  public:
+  // Whether marks begin with what dpkg has left to do: unfinished packages, see status_problem().
+  // Not where apt-get's do not: for packages that are made up.
+  enum class Unfinished { kMark, kIgnore };
+  // `running` is the kernel that runs in the root, see KernelsOf.
+  explicit CacheFile(std::string running, Unfinished unfinished = Unfinished::kMark)
+      : running_kernel_(std::move(running)), unfinished_work_(unfinished) {}
   ~CacheFile();
 
   // Lists, status and policy; enough to read, and a fraction of what marks cost. False with the
@@ -100,6 +108,13 @@ class CacheFile : public pkgCacheFile {
   // Only after Reset or Activate.
   DepCache& depcache() { return *static_cast<DepCache*>(DCache); }
   SolvePolicy& policy() { return *static_cast<SolvePolicy*>(Policy); }
+  // A package that must be installed again and cannot be, as far as Reset found one; else empty.
+  // Such a system can be looked at, but apt-get plans nothing for it.
+  struct StatusProblem {
+    std::string package;
+    std::string text;
+  };
+  const StatusProblem& status_problem() const { return status_problem_; }
   // Marks as after opening, with Recommends as wanted.
   bool Reset(bool recommends);
   // Makes these the marks of depcache(), until others are. Fresh ones are as after opening.
@@ -108,10 +123,12 @@ class CacheFile : public pkgCacheFile {
   std::shared_ptr<MarksState> Copy(const std::shared_ptr<MarksState>& state);
   // Makes `target` what `source` is, which must not be active.
   void Assign(const std::shared_ptr<MarksState>& target, const MarksState& source);
+  // Looks for packages that nothing needs, as MarkAndSweep of depcache().
+  void Sweep();
   // Packages that are installed.
   const std::vector<pkgCache::PkgIterator>& installed();
-  // Packages that the marks change or would do without. The cache has a hundred thousand of them
-  // all over its map: only what is looked for is touched.
+  // Packages that the marks change or would do without, or that must be unpacked again. The cache
+  // has a hundred thousand of them all over its map: only what is looked for is touched.
   std::vector<pkgCache::PkgIterator> Changing();
   // Essential packages, and packages that dpkg has not finished with: in the cache's order.
   const std::vector<pkgCache::PkgIterator>& essential();
@@ -139,11 +156,15 @@ class CacheFile : public pkgCacheFile {
   void BuildIndex();
   void ReadStates();
   bool MakeInitial(bool recommends);
+  void MarkUnfinished();
   void Deactivate();
   void LoadMarks(MarksState& state);
   void SaveMarks(MarksState& state);
   void SwapSelections(std::map<map_id_t, unsigned char>& selections);
 
+  const std::string running_kernel_;
+  const Unfinished unfinished_work_;
+  StatusProblem status_problem_;
   // The marks after opening, without and with Recommends.
   std::array<std::unique_ptr<const DepCache::State>, 2> initial_;
   std::shared_ptr<MarksState> active_;
@@ -155,6 +176,7 @@ class CacheFile : public pkgCacheFile {
   std::vector<uint32_t> places_;
   std::vector<pkgCache::PkgIterator> essential_;
   std::vector<pkgCache::PkgIterator> unfinished_;
+  std::set<map_id_t> to_unpack_;
   std::optional<std::vector<pkgCache::PkgIterator>> installed_;
   std::vector<pkgCache::Version*> candidates_;
   std::optional<std::vector<bool>> automatic_;

@@ -165,12 +165,13 @@ Failure Marked::Unmet() {
 void Marked::Resolve(const std::string& how) {
   bool solved = true;
   if (how == "upgrade") {
-    solved = APT::Upgrade::Upgrade(depcache(), APT::Upgrade::FORBID_REMOVE_PACKAGES |
-                                                   APT::Upgrade::FORBID_INSTALL_NEW_PACKAGES);
+    solved = APT::Upgrade::Upgrade(depcache(), UpgradeFlags(UpgradeMode::kUpgrade));
+  } else if (how == "with-new") {
+    solved = APT::Upgrade::Upgrade(depcache(), UpgradeFlags(UpgradeMode::kWithNew));
   } else if (how == "full") {
-    solved = APT::Upgrade::Upgrade(depcache(), APT::Upgrade::ALLOW_EVERYTHING);
+    solved = APT::Upgrade::Upgrade(depcache(), UpgradeFlags(UpgradeMode::kFull));
   } else if (how == "autoremove") {
-    depcache().MarkAndSweep();
+    file.Sweep();
     for (PkgIterator package : file.Changing()) {
       pkgDepCache::StateCache& state = depcache()[package];
       if (!state.Garbage) continue;
@@ -345,7 +346,7 @@ Tree UnmetOfMarks(Cache& cache, const MarksHandle& marks) {
 
 std::vector<PackageName> UnneededOfMarks(Cache& cache, const MarksHandle& marks) {
   Marked marked(cache, marks);
-  marked.depcache().MarkAndSweep();
+  marked.file.Sweep();
   std::vector<PackageName> names;
   for (PkgIterator package : marked.file.Changing()) {
     pkgDepCache::StateCache& state = marked.depcache()[package];

@@ -106,7 +106,14 @@ class OrderRecorder : public pkgPackageManager {
   // `--configure --pending`; here it gets its place in the order too.
   bool ConfigureRest() {
     pkgOrderList rest(&Cache);
-    for (const PkgIterator& package : unpacked_) {
+    std::vector<PkgIterator> packages = unpacked_;
+    for (const PkgIterator& package : file_.unfinished()) {
+      // With those that dpkg has left to do.
+      if (package.State() == PkgIterator::NeedsConfigure && Cache[package].Keep()) {
+        packages.push_back(package);
+      }
+    }
+    for (const PkgIterator& package : packages) {
       if (configured_.count(package->ID) == 0) rest.push_back(package);
     }
     if (!rest.OrderConfigure()) return false;

@@ -92,7 +92,9 @@ apt::Request ReadRequest(const Options& options) {
   request.autoremove = options.Bool("autoremove", false);
   const std::string upgrade = options.OptionalString("upgrade").value_or("none");
   if (upgrade == "upgrade") request.upgrade = apt::UpgradeMode::kUpgrade;
+  if (upgrade == "with-new") request.upgrade = apt::UpgradeMode::kWithNew;
   if (upgrade == "full") request.upgrade = apt::UpgradeMode::kFull;
+  request.fix_broken = options.Bool("fixBroken", false);
   request.recommends = OptionalBool(options, "recommends");
   request.allow_remove = options.Bool("allowRemove", true);
   if (options.Has("allowedRemovals")) request.allowed_removals = options.Strings("allowedRemovals");

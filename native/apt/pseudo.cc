@@ -252,7 +252,8 @@ void CheckHost(Context& context, const Request& request) {
 PseudoCache OpenPseudo(Cache& cache, CacheFile& base, Session& session, const Request& request) {
   PseudoCache result;
   CheckHost(cache.context(), request);
-  result.file = std::make_unique<CacheFile>();
+  result.file = std::make_unique<CacheFile>(cache.context().options().running_kernel,
+                                            CacheFile::Unfinished::kIgnore);
   CacheFile& file = *result.file;
   if (!cache.ReadSources(file)) throw session.MakeFailure("ERR_APT_FAILED", "Reading the sources");
   Writer writer(cache, base, session, request);

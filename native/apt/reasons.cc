@@ -28,6 +28,8 @@ class Reasons {
         removals_.push_back(package);
       } else if (options_.requested.count(package->ID) != 0) {
         Give(package, {"requested", "", "", ""});
+      } else if (package.State() == PkgIterator::NeedsUnpack) {
+        Give(package, {"unfinished", "", "", ""});
       } else if (package->CurrentVer != 0 && (state.Flags & pkgCache::Flag::Auto) == 0) {
         later_.push_back(package);
       } else {
@@ -159,6 +161,7 @@ Reason Reasons::OfRemoval(PkgIterator package) {
     if (!wrong || culprit.end()) continue;
     return Because(end.IsNegative() ? "conflict" : "broken", culprit, start);
   }
+  if (package.State() == PkgIterator::NeedsUnpack) return {"unfinished", "", "", ""};
   return {"unneeded", "", "", ""};
 }
 

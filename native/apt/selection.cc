@@ -2,17 +2,16 @@
 
 #include <apt-pkg/aptconfiguration.h>
 #include <apt-pkg/cachefilter.h>
+#include <apt-pkg/cacheset.h>
 #include <apt-pkg/error.h>
 #include <apt-pkg/pkgrecords.h>
-#include <apt-pkg/strutl.h>
-#include <apt-pkg/versionmatch.h>
-#include <fnmatch.h>
 #include <regex.h>
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
-#include <utility>
+#include <list>
+#include <map>
+#include <optional>
 
 #include "apt/expression.h"
 
@@ -29,49 +28,151 @@ Failure UnknownPackage(const std::string& request, const std::string& problem) {
   return failure;
 }
 
-}  // namespace
+bool IsPattern(const std::string& text) { return text[0] == '?' || text[0] == '~'; }
 
-PkgIterator Selector::Find(const std::string& name) {
-  const size_t colon = name.find_last_of(':');
-  if (colon != std::string::npos) {
-    return cache_.FindPkg(name.substr(0, colon), name.substr(colon + 1));
+// The library takes texts apart and asks this about whatever it does not find, as it asks
+// apt-get. What is wrong is written down: nothing may be thrown through the library.
+class Reader : public APT::CacheSetHelper {
+ public:
+  Reader(CacheFile& file, const std::string& request, Chosen& chosen)
+      : file_(file), cache_(file), request_(request), chosen_(chosen) {}
+
+  bool PackageFrom(PkgSelector select, APT::PackageContainerInterface* packages, pkgCacheFile& file,
+                   const std::string& text) override;
+  void canNotFindPackage(PkgSelector select, APT::PackageContainerInterface* packages,
+                         pkgCacheFile& file, const std::string& text) override;
+  PkgIterator canNotFindPkgName(pkgCacheFile& file, const std::string& name) override;
+  void canNotFindVersion(VerSelector select, APT::VersionContainerInterface* versions,
+                         pkgCacheFile& file, const PkgIterator& package) override;
+  VerIterator canNotGetVersion(VerSelector select, pkgCacheFile& file,
+                               const PkgIterator& package) override;
+  void showVersionSelection(const PkgIterator& package, const VerIterator& version,
+                            VerSelector select, const std::string& text) override;
+
+  void ThrowProblem() const {
+    if (problem_.has_value()) throw Failure(*problem_);
   }
-  pkgCache::GrpIterator group = cache_.FindGrp(name);
-  return group.end() ? PkgIterator() : group.FindPreferredPkg();
+
+ private:
+  void Note(Failure problem) {
+    if (ShowError && !problem_.has_value()) problem_ = std::move(problem);
+  }
+  bool AddTask(APT::PackageContainerInterface& packages, const std::string& text);
+  VerIterator OnlyProvider(PkgIterator package, VerSelector select);
+  Failure NoCandidate(PkgIterator package);
+  void NotRemoved(PkgIterator package);
+
+  CacheFile& file_;
+  pkgCache& cache_;
+  const std::string& request_;
+  Chosen& chosen_;
+  std::optional<Failure> bad_pattern_;
+  std::optional<Failure> problem_;
+};
+
+bool Reader::PackageFrom(PkgSelector select, APT::PackageContainerInterface* packages,
+                         pkgCacheFile& file, const std::string& text) {
+  // The library's own puts a record on the stack, however large it is.
+  if (select == TASK) return AddTask(*packages, text);
+  if (select != PATTERN) return APT::CacheSetHelper::PackageFrom(select, packages, file, text);
+  if (text.empty() || !IsPattern(text)) return false;
+  if (APT::CacheSetHelper::PackageFrom(select, packages, file, text)) return true;
+  std::string reason;
+  _error->PopMessage(reason);
+  bad_pattern_ = BadPattern(text, reason);
+  // It may still be a glob.
+  return false;
 }
 
-PkgIterator Selector::FindPackage(const std::string& request, const std::string& name) {
-  PkgIterator package = Find(name);
-  if (package.end()) throw UnknownPackage(request, "Unable to locate package " + request);
-  return package;
+bool Reader::AddTask(APT::PackageContainerInterface& packages, const std::string& text) {
+  const size_t colon = text.find_last_of(':');
+  const std::string name = text.substr(0, colon);
+  const std::string arch = colon == std::string::npos ? "native" : text.substr(colon + 1);
+  if (name.size() < 2 || name.back() != '^') return false;
+  regex_t regex;
+  const std::string task = "^Task:.*[, ]" + name.substr(0, name.size() - 1) + "([, ]|$)";
+  if (regcomp(&regex, task.c_str(), REG_EXTENDED | REG_NOSUB | REG_NEWLINE) != 0) return false;
+  packages.setConstructor(TASK);
+  bool found = false;
+  for (pkgCache::GrpIterator group = cache_.GrpBegin(); !group.end(); ++group) {
+    PkgIterator package = group.FindPkg(arch);
+    if (package.end() || package->VersionList == 0) continue;
+    VerIterator version = file_[package].CandidateVerIter(cache_);
+    if (version.end() || version.FileList().end()) continue;
+    const std::string field = file_.records().Lookup(version.FileList()).RecordField("Task");
+    if (field.empty()) continue;
+    if (regexec(&regex, ("Task: " + field).c_str(), 0, nullptr, 0) != 0) continue;
+    packages.insert(package);
+    found = true;
+  }
+  regfree(&regex);
+  if (!found) packages.setConstructor(UNKNOWN);
+  return found;
 }
 
-VerIterator Selector::OnlyProvider(PkgIterator package, Match match, const std::string& wanted) {
+void Reader::canNotFindPackage(PkgSelector select, APT::PackageContainerInterface*, pkgCacheFile&,
+                               const std::string&) {
+  // Said once all ways to read it have failed.
+  if (select != PACKAGENAME) return;
+  if (bad_pattern_.has_value()) Note(*bad_pattern_);
+  Note(UnknownPackage(request_, "Unable to locate package " + request_));
+}
+
+// A name that only dependencies use: the cache has `name:arch` as one of the architecture "any".
+PkgIterator Reader::canNotFindPkgName(pkgCacheFile&, const std::string& text) {
+  const size_t colon = text.find_last_of(':');
+  const std::string name = text.substr(0, colon);
+  std::vector<std::string> architectures = APT::Configuration::getArchitectures();
+  if (colon != std::string::npos) {
+    std::string wanted = text.substr(colon + 1);
+    if (wanted == "all" || wanted == "native") wanted = _config->Find("APT::Architecture");
+    APT::CacheFilter::PackageArchitectureMatchesSpecification matches(wanted);
+    const auto other = [&matches](const std::string& one) { return !matches(one.c_str()); };
+    architectures.erase(std::remove_if(architectures.begin(), architectures.end(), other),
+                        architectures.end());
+    architectures.insert(architectures.begin(), wanted);
+  }
+  PkgIterator found(cache_, nullptr);
+  for (const std::string& architecture : architectures) {
+    PkgIterator package = cache_.FindPkg(name + ":" + architecture, "any");
+    if (package.end()) continue;
+    if (found.end()) found = package;
+    if (colon == std::string::npos && package->ProvidesList != 0) return package;
+  }
+  return found;
+}
+
+// The version behind a virtual package, where there is no choice between several.
+VerIterator Reader::OnlyProvider(PkgIterator package, VerSelector select) {
+  const std::string wanted = getLastVersionMatcher();
   std::vector<VerIterator> providers;
   for (pkgCache::PrvIterator provides = package.ProvidesList(); !provides.end(); ++provides) {
     VerIterator version = provides.OwnerVer();
-    if (match == Match::kCandidate) {
-      if (file_[version.ParentPkg()].CandidateVerIter(cache_) == version) {
-        providers.push_back(version);
-      }
-    } else if (match == Match::kVersion) {
-      if (provides->ProvideVersion != 0 && wanted == provides.ProvideVersion()) {
-        providers.push_back(version);
+    bool matches = false;
+    if (select == VERSIONNUMBER) {
+      matches = provides->ProvideVersion != 0 && wanted == provides.ProvideVersion();
+    } else if (select == RELEASE) {
+      for (pkgCache::VerFileIterator files = version.FileList(); !files.end(); ++files) {
+        matches = matches || wanted == Text(files.File().Archive()) ||
+                  wanted == Text(files.File().Codename());
       }
     } else {
-      for (pkgCache::VerFileIterator files = version.FileList(); !files.end(); ++files) {
-        if (wanted == Text(files.File().Archive()) || wanted == Text(files.File().Codename())) {
-          providers.push_back(version);
-          break;
-        }
-      }
+      matches = file_[version.ParentPkg()].CandidateVerIter(cache_) == version;
+    }
+    if (matches) providers.push_back(version);
+  }
+  if (select == VERSIONNUMBER || select == RELEASE) {
+    std::map<map_id_t, size_t> versions;
+    for (VerIterator version : providers) ++versions[version.ParentPkg()->ID];
+    for (VerIterator version : providers) {
+      if (versions[version.ParentPkg()->ID] == 1) file_.depcache().SetCandidateVersion(version);
     }
   }
   const std::vector<std::string> order = APT::Configuration::getArchitectures();
-  const auto rank = [&order](PkgIterator pkg) {
-    return std::find(order.begin(), order.end(), pkg.Arch()) - order.begin();
+  const auto rank = [&order](PkgIterator one) {
+    return std::find(order.begin(), order.end(), one.Arch()) - order.begin();
   };
-  VerIterator chosen;
+  VerIterator chosen(cache_);
   for (const VerIterator& version : providers) {
     if (chosen.end()) {
       chosen = version;
@@ -79,7 +180,7 @@ VerIterator Selector::OnlyProvider(PkgIterator package, Match match, const std::
     }
     PkgIterator first = chosen.ParentPkg();
     PkgIterator other = version.ParentPkg();
-    if (first->Group != other->Group) return VerIterator();
+    if (first->Group != other->Group) return VerIterator(cache_);
     if (std::strcmp(package.Arch(), first.Arch()) != 0 && rank(other) < rank(first)) {
       chosen = version;
     }
@@ -87,7 +188,7 @@ VerIterator Selector::OnlyProvider(PkgIterator package, Match match, const std::
   return chosen;
 }
 
-Failure Selector::NoCandidate(const std::string& request, PkgIterator package) {
+Failure Reader::NoCandidate(PkgIterator package) {
   std::vector<Message> messages;
   for (pkgCache::PrvIterator provides = package.ProvidesList(); !provides.end(); ++provides) {
     PkgIterator owner = provides.OwnerPkg();
@@ -96,68 +197,65 @@ Failure Selector::NoCandidate(const std::string& request, PkgIterator package) {
                                       provides.OwnerVer().VerStr()});
   }
   Failure failure = UnknownPackage(
-      request, "Package '" + package.FullName(true) + "' has no installation candidate");
+      request_, "Package '" + package.FullName(true) + "' has no installation candidate");
   failure.Messages(std::move(messages));
   return failure;
 }
 
-Selection Selector::SelectInstall(const std::string& request) {
-  const size_t mark = request.find_first_of("=/");
-  PkgIterator package = FindPackage(request, request.substr(0, mark));
-  if (mark == std::string::npos) {
-    VerIterator version = file_[package].CandidateVerIter(cache_);
-    if (version.end()) version = OnlyProvider(package, Match::kCandidate, "");
-    if (version.end()) throw NoCandidate(request, package);
-    return {version.ParentPkg(), version, ""};
-  }
-  const bool release = request[mark] == '/';
-  const std::string wanted = request.substr(mark + 1);
-  VerIterator version;
-  if (package->VersionList == 0) {
-    version = OnlyProvider(package, release ? Match::kRelease : Match::kVersion, wanted);
-  } else {
-    pkgVersionMatch match(wanted, release ? pkgVersionMatch::Release : pkgVersionMatch::Version);
-    version = match.Find(package);
-  }
-  if (version.end()) {
-    throw UnknownPackage(request, std::string(release ? "Release" : "Version") + " '" + wanted +
-                                      "' for '" + package.FullName(true) + "' was not found");
-  }
-  // A pattern for a version switches what it needs too, like a release.
-  const bool exact = !release && wanted == version.VerStr();
-  return {version.ParentPkg(), version, exact ? "" : wanted};
-}
-
-void Selector::SelectRemove(const std::string& request, Chosen& chosen) {
-  PkgIterator package = FindPackage(request, request.substr(0, request.find_first_of("=/")));
-  if (package->VersionList != 0) {
-    chosen.removals.push_back(package);
-    return;
-  }
-  VerIterator version = OnlyProvider(package, Match::kCandidate, "");
-  if (!version.end()) {
-    chosen.removals.push_back(version.ParentPkg());
-    return;
-  }
-  chosen.warnings.push_back(
+void Reader::NotRemoved(PkgIterator package) {
+  if (package->ProvidesList != 0 && !ShowError) return;
+  chosen_.warnings.push_back(
       {"notice", "Package '" + package.FullName(true) + "' is not installed, so not removed"});
 }
 
-void Selector::AddNamed(const std::string& text, bool remove, Chosen& chosen) {
-  if (remove) {
-    SelectRemove(text, chosen);
-  } else {
-    chosen.installs.push_back(SelectInstall(text));
-  }
+// Of a removal: where all that is known of a package is its name.
+void Reader::canNotFindVersion(VerSelector, APT::VersionContainerInterface*, pkgCacheFile&,
+                               const PkgIterator& package) {
+  NotRemoved(package);
 }
 
+VerIterator Reader::canNotGetVersion(VerSelector select, pkgCacheFile&,
+                                     const PkgIterator& package) {
+  VerIterator version(cache_);
+  if (select != INSTALLED) version = OnlyProvider(package, select);
+  if (!version.end()) return version;
+  const std::string name = package.FullName(true);
+  switch (select) {
+    case NEWEST:
+      NotRemoved(package);
+      break;
+    case INSTALLED:
+      Note(UnknownPackage(request_, "Package '" + name + "' is not installed"));
+      break;
+    case VERSIONNUMBER:
+    case RELEASE:
+      Note(UnknownPackage(request_, std::string(select == RELEASE ? "Release" : "Version") + " '" +
+                                        getLastVersionMatcher() + "' for '" + name +
+                                        "' was not found"));
+      break;
+    default:
+      Note(NoCandidate(package));
+  }
+  return version;
+}
+
+void Reader::showVersionSelection(const PkgIterator&, const VerIterator& version,
+                                  VerSelector select, const std::string& text) {
+  // A pattern for a version switches what it needs too, like a release.
+  if (select == VERSIONNUMBER && text == version.VerStr()) return;
+  chosen_.releases.emplace_back(version, text);
+}
+
+}  // namespace
+
 void Selector::AddFile(const std::string& path, Chosen& chosen) {
-  for (pkgCache::PkgFileIterator index = cache_.FileBegin(); !index.end(); ++index) {
+  pkgCache& cache = file_;
+  for (pkgCache::PkgFileIterator index = cache.FileBegin(); !index.end(); ++index) {
     if (index.FileName() == nullptr || path != index.FileName()) continue;
-    for (PkgIterator package = cache_.PkgBegin(); !package.end(); ++package) {
+    for (PkgIterator package = cache.PkgBegin(); !package.end(); ++package) {
       for (VerIterator version = package.VersionList(); !version.end(); ++version) {
         for (pkgCache::VerFileIterator place = version.FileList(); !place.end(); ++place) {
-          if (place.File() == index) chosen.installs.push_back({package, version, ""});
+          if (place.File() == index) chosen.installs.push_back({package, version});
         }
       }
     }
@@ -167,113 +265,35 @@ void Selector::AddFile(const std::string& path, Chosen& chosen) {
   }
 }
 
-void Selector::AddPattern(const std::string& text, bool remove, Chosen& chosen) {
-  std::unique_ptr<APT::CacheFilter::Matcher> matcher =
-      APT::CacheFilter::ParsePattern(APT::StringView(text.data(), text.size()), &file_);
-  if (matcher == nullptr || _error->PendingError()) {
-    std::string reason;
-    _error->PopMessage(reason);
-    _error->Discard();
-    throw BadPattern(text, reason);
-  }
-  for (PkgIterator package = cache_.PkgBegin(); !package.end(); ++package) {
-    if (package->VersionList == 0 || !(*matcher)(package)) continue;
-    if (remove) {
-      chosen.removals.push_back(package);
-      continue;
-    }
-    // A pattern about versions may mean another one than the candidate.
-    VerIterator version = file_[package].CandidateVerIter(cache_);
-    if (version.end() || !(*matcher)(version)) {
-      for (version = package.VersionList(); !version.end() && !(*matcher)(version);) ++version;
-    }
-    if (!version.end()) chosen.installs.push_back({package, version, ""});
-  }
-}
-
-std::vector<PkgIterator> Selector::OfTask(const std::string& task) {
-  std::vector<PkgIterator> packages;
-  for (pkgCache::GrpIterator group = cache_.GrpBegin(); !group.end(); ++group) {
-    PkgIterator package = group.FindPreferredPkg();
-    if (package.end() || package->VersionList == 0) continue;
-    VerIterator version = file_[package].CandidateVerIter(cache_);
-    if (version.end() || version.FileList().end()) continue;
-    const std::string tasks = file_.records().Lookup(version.FileList()).RecordField("Task");
-    for (const std::string& one : VectorizeString(tasks, ',')) {
-      if (APT::String::Strip(one) == task) packages.push_back(package);
-    }
-  }
-  return packages;
-}
-
-std::vector<PkgIterator> Selector::OfName(const std::string& text) {
-  const bool glob = text.find_first_of("*?[") != std::string::npos;
-  regex_t regex;
-  const bool compiled = text.find_first_of(".?+*|[^$") != std::string::npos &&
-                        regcomp(&regex, text.c_str(), REG_EXTENDED | REG_ICASE | REG_NOSUB) == 0;
-  std::vector<PkgIterator> by_glob;
-  std::vector<PkgIterator> by_regex;
-  for (pkgCache::GrpIterator group = cache_.GrpBegin(); !group.end(); ++group) {
-    PkgIterator package = group.FindPreferredPkg();
-    if (package.end()) continue;
-    if (glob && fnmatch(text.c_str(), group.Name(), FNM_CASEFOLD) == 0) by_glob.push_back(package);
-    if (compiled && regexec(&regex, group.Name(), 0, nullptr, 0) == 0) by_regex.push_back(package);
-  }
-  if (compiled) regfree(&regex);
-  return by_glob.empty() ? by_regex : by_glob;
-}
-
-void Selector::AddMatching(const std::string& text, bool remove, Chosen& chosen) {
-  const bool pattern = text[0] == '?' || text[0] == '~';
-  if (pattern) {
-    AddPattern(text, remove, chosen);
-    return;
-  }
-  const std::vector<PkgIterator> packages =
-      text.back() == '^' ? OfTask(text.substr(0, text.size() - 1)) : OfName(text);
-  for (PkgIterator package : packages) {
-    if (remove) {
-      if (package->VersionList != 0) chosen.removals.push_back(package);
-      continue;
-    }
-    VerIterator version = file_[package].CandidateVerIter(cache_);
-    if (version.end()) version = OnlyProvider(package, Match::kCandidate, "");
-    // Of packages that nobody named, one that cannot be installed is no error.
-    if (!version.end()) chosen.installs.push_back({version.ParentPkg(), version, ""});
-  }
-  if (packages.empty()) {
-    throw UnknownPackage(text, "Unable to locate package " + text);
-  }
-}
-
 Chosen Selector::Choose(const std::string& text, bool remove) {
+  using Modifier = APT::VersionVector::Modifier;
+  constexpr unsigned short kRemove = 1;
+  constexpr unsigned short kInstall = 2;
   Chosen chosen;
   if (text.empty()) throw UnknownPackage(text, "A request has an empty name");
+  if (text.find('\0') != std::string::npos) {
+    throw UnknownPackage(text, "A name has a null character");
+  }
   if (text[0] == '/' && !remove) {
     AddFile(text, chosen);
     return chosen;
   }
   CheckExpression(text);
-  const auto known = [this](const std::string& name) {
-    return !Find(name.substr(0, name.find_first_of("=/"))).end();
-  };
-  const bool pattern = text[0] == '?' || text[0] == '~';
-  if (!pattern && !Find(text).end()) {
-    AddNamed(text, remove, chosen);
-    return chosen;
+  const std::list<Modifier> modifiers = {
+      {kInstall, "+", Modifier::POSTFIX, APT::CacheSetHelper::CANDIDATE},
+      {kRemove, "-", Modifier::POSTFIX, APT::CacheSetHelper::NEWEST}};
+  Reader reader(file_, text, chosen);
+  const char* texts[] = {text.c_str(), nullptr};
+  _error->PushToStack();
+  auto versions = APT::VersionVector::GroupedFromCommandLine(file_, texts, modifiers,
+                                                             remove ? kRemove : kInstall, reader);
+  // The reader has what matters of it.
+  _error->RevertToStack();
+  reader.ThrowProblem();
+  for (VerIterator version : versions[kInstall]) {
+    chosen.installs.push_back({version.ParentPkg(), version});
   }
-  // What is no name as it stands: `g++` is one, `name-` a removal.
-  std::string name = text;
-  const char last = text.back();
-  if (text.size() > 1 && (last == '-' || (last == '+' && !pattern))) {
-    name.pop_back();
-    remove = last == '-';
-  }
-  if (!pattern && known(name)) {
-    AddNamed(name, remove, chosen);
-  } else {
-    AddMatching(name, remove, chosen);
-  }
+  for (VerIterator version : versions[kRemove]) chosen.removals.push_back(version.ParentPkg());
   return chosen;
 }
 

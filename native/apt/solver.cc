@@ -37,6 +37,13 @@ class Solver {
         request_(request),
         selector_(file),
         resolver_(&depcache_) {}
+  ~Solver() {
+    for (const auto& [id, selection] : selections_) {
+      file_.PackageById(id)->SelectedState = selection;
+    }
+  }
+  Solver(const Solver&) = delete;
+  Solver& operator=(const Solver&) = delete;
 
   void Run(const std::function<bool()>& cancelled, Plan& plan);
   // Packages to install first, and to take out again at the end.
@@ -47,7 +54,12 @@ class Solver {
   void MarkOnly();
 
  private:
+  bool NeedsSoundSystem() const;
+  void CheckSystem();
+  void CheckUnfinished();
+  void FixBroken();
   void Select();
+  void Hold(PkgIterator package);
   void MarkRemovals();
   void MarkInstalls();
   void SwitchReleases();
@@ -59,8 +71,6 @@ class Solver {
   bool IsNeeded(PkgIterator package);
   bool NeededBy(PkgIterator target);
   void DropPseudo();
-  void CheckAllowed();
-  void Refuse(const std::string& reason, const std::vector<PkgIterator>& packages);
   Failure Unmet(const std::string& what);
 
   CacheFile& file_;
@@ -72,8 +82,11 @@ class Solver {
   pkgProblemResolver resolver_;
   std::vector<PkgIterator> removals_;
   std::vector<Selection> installs_;
+  std::vector<std::pair<VerIterator, std::string>> releases_;
   std::vector<PkgIterator> made_manual_;
   std::set<map_id_t> swept_;
+  // What dpkg thinks of packages that are held for as long as this lives.
+  std::map<map_id_t, unsigned char> selections_;
   std::vector<PkgIterator> pseudo_;
   // What the made-up packages need.
   std::set<map_id_t> wanted_;
@@ -91,10 +104,11 @@ void Solver::Select() {
     for (const Selection& selection : chosen.installs) {
       if (seen.insert(selection.version->ID).second) installs_.push_back(selection);
     }
+    releases_.insert(releases_.end(), chosen.releases.begin(), chosen.releases.end());
     for (const Message& warning : chosen.warnings) warnings_.push_back(warning);
   };
-  for (const std::string& text : request_.remove) take(selector_.Choose(text, true));
   for (const std::string& text : request_.install) take(selector_.Choose(text, false));
+  for (const std::string& text : request_.remove) take(selector_.Choose(text, true));
 }
 
 void Solver::AddPseudo(const std::vector<PseudoPackage>& packages) {
@@ -102,28 +116,40 @@ void Solver::AddPseudo(const std::vector<PseudoPackage>& packages) {
     PkgIterator package = cache_.FindPkg(one.name, one.architecture);
     if (package.end() || package->VersionList == 0) continue;
     pseudo_.push_back(package);
-    installs_.push_back({package, package.VersionList(), one.release});
+    installs_.push_back({package, package.VersionList()});
+    if (!one.release.empty()) releases_.emplace_back(package.VersionList(), one.release);
   }
 }
 
+// What the request asks for in so many words is no mere dependency.
 void Solver::DropPseudo() {
   for (PkgIterator package : pseudo_) {
     VerIterator version = depcache_[package].InstVerIter(cache_);
     if (version.end()) continue;
     for (pkgCache::DepIterator dependency = version.DependsList(); !dependency.end();
          ++dependency) {
-      if (dependency->Type != pkgCache::Dep::Depends || dependency.IsMultiArchImplicit()) continue;
+      if (dependency.IsMultiArchImplicit()) continue;
       std::unique_ptr<pkgCache::Version*[]> targets(dependency.AllTargets());
       for (pkgCache::Version** target = targets.get(); *target != nullptr; ++target) {
         PkgIterator met = VerIterator(cache_, *target).ParentPkg();
-        if (depcache_[met].InstallVer != *target) continue;
-        // What was asked for in so many words is no mere dependency.
-        depcache_.MarkAuto(met, false);
-        wanted_.insert(met->ID);
+        if (dependency.IsNegative()) {
+          if (depcache_[met].Delete() && swept_.count(met->ID) == 0) wanted_.insert(met->ID);
+        } else if (depcache_[met].InstallVer == *target) {
+          depcache_.MarkAuto(met, false);
+          wanted_.insert(met->ID);
+        }
       }
     }
   }
   for (PkgIterator package : pseudo_) depcache_.MarkDelete(package, false, 0, true);
+}
+
+// As apt-get does it: in the cache itself, which the user's word overrules and nothing else. It
+// must not outlive this solve there, so marks remember it in their own way.
+void Solver::Hold(PkgIterator package) {
+  depcache_.Forbid(package);
+  selections_.emplace(package->ID, package->SelectedState);
+  package->SelectedState = pkgCache::State::Hold;
 }
 
 void Solver::MarkRemovals() {
@@ -138,8 +164,7 @@ void Solver::MarkRemovals() {
     } else {
       warnings_.push_back(
           {"notice", "Package '" + package.FullName(true) + "' is not installed, so not removed"});
-      // apt-get puts it on hold in the cache itself, which would outlive this solve.
-      depcache_.Forbid(package);
+      Hold(package);
     }
   }
 }
@@ -153,9 +178,13 @@ void Solver::MarkInstalls() {
     resolver_.Clear(package);
     resolver_.Protect(package);
     depcache_.MarkInstall(package, false);
-    if (!state.Install() && request_.reinstall && package->CurrentVer != 0 &&
-        package.CurrentVer().Downloadable()) {
-      depcache_.SetReInstall(package, true);
+    if (!state.Install() && request_.reinstall) {
+      if (package->CurrentVer != 0 && package.CurrentVer().Downloadable()) {
+        depcache_.SetReInstall(package, true);
+      } else {
+        warnings_.push_back({"warning", "Package '" + package.FullName(true) +
+                                            "' cannot be reinstalled: no source has its version"});
+      }
     }
     if (!broken_before_) with_dependencies.push_back(package);
     if (!state.Install() && (state.Flags & pkgCache::Flag::Auto) != 0 && !request_.reinstall) {
@@ -170,14 +199,11 @@ void Solver::MarkInstalls() {
 }
 
 void Solver::SwitchReleases() {
-  for (const Selection& selection : installs_) {
-    if (!selection.release.empty()) depcache_.SetCandidateVersion(selection.version);
-  }
+  for (const auto& [version, release] : releases_) depcache_.SetCandidateVersion(version);
   std::list<std::pair<VerIterator, VerIterator>> changed;
-  for (const Selection& selection : installs_) {
-    if (selection.release.empty()) continue;
-    changed.emplace_back(selection.version, VerIterator(cache_));
-    depcache_.SetCandidateRelease(selection.version, selection.release, changed);
+  for (const auto& [version, release] : releases_) {
+    changed.emplace_back(version, VerIterator(cache_));
+    depcache_.SetCandidateRelease(version, release, changed);
   }
 }
 
@@ -210,18 +236,9 @@ void Solver::Resolve() {
   if (broken_before_ && depcache_.BrokenCount() != 0) {
     throw Unmet("The installed packages have unmet dependencies");
   }
-  bool solved;
-  switch (request_.upgrade) {
-    case UpgradeMode::kUpgrade:
-      solved = APT::Upgrade::Upgrade(depcache_, APT::Upgrade::FORBID_REMOVE_PACKAGES |
-                                                    APT::Upgrade::FORBID_INSTALL_NEW_PACKAGES);
-      break;
-    case UpgradeMode::kFull:
-      solved = APT::Upgrade::Upgrade(depcache_, APT::Upgrade::ALLOW_EVERYTHING);
-      break;
-    default:
-      solved = NothingToResolve() || resolver_.Resolve(true);
-  }
+  const bool solved = request_.upgrade == UpgradeMode::kNone
+                          ? NothingToResolve() || resolver_.Resolve(true)
+                          : APT::Upgrade::Upgrade(depcache_, UpgradeFlags(request_.upgrade));
   if (depcache_.BrokenCount() != 0) throw Unmet("The request has unmet dependencies");
   if (!solved) throw Unmet("The request cannot be met");
 }
@@ -306,7 +323,7 @@ bool Solver::AllNeeded() {
 
 void Solver::Sweep() {
   if (AllNeeded()) return;
-  depcache_.MarkAndSweep();
+  file_.Sweep();
   std::vector<PkgIterator> dropped;
   for (PkgIterator package : file_.Changing()) {
     pkgDepCache::StateCache& state = depcache_[package];
@@ -334,72 +351,6 @@ void Solver::Sweep() {
   if (depcache_.BrokenCount() != 0) throw Unmet("Removing unneeded packages broke dependencies");
 }
 
-void Solver::Refuse(const std::string& reason, const std::vector<PkgIterator>& packages) {
-  std::string names;
-  for (const PkgIterator& package : packages) {
-    names += (names.empty() ? "" : ", ") + package.FullName(true);
-  }
-  Failure failure("ERR_APT_REFUSED", reason + ": " + names);
-  throw failure.Detail("package", names);
-}
-
-void Solver::CheckAllowed() {
-  std::vector<PkgIterator> essential, held, downgraded, unasked;
-  const auto add = [](std::vector<PkgIterator>& list, const PkgIterator& package) {
-    if (std::find(list.begin(), list.end(), package) == list.end()) list.push_back(package);
-  };
-  for (PkgIterator package : file_.installed()) {
-    pkgDepCache::StateCache& state = depcache_[package];
-    if (state.Delete() &&
-        std::find(removals_.begin(), removals_.end(), package) == removals_.end()) {
-      unasked.push_back(package);
-    }
-    if (state.Downgrade()) downgraded.push_back(package);
-    if (package->SelectedState == pkgCache::State::Hold &&
-        state.InstallVer != VerIterator(package.CurrentVer())) {
-      held.push_back(package);
-    }
-    if ((package->Flags & (pkgCache::Flag::Essential | pkgCache::Flag::Important)) == 0) continue;
-    if (state.Delete()) add(essential, package);
-    // Also what an essential package cannot work without.
-    for (pkgCache::DepIterator dependency = package.CurrentVer().DependsList(); !dependency.end();
-         ++dependency) {
-      if (dependency->Type != pkgCache::Dep::PreDepends &&
-          dependency->Type != pkgCache::Dep::Depends) {
-        continue;
-      }
-      PkgIterator target = dependency.SmartTargetPkg();
-      if (!target.end() && target->CurrentVer != 0 && depcache_[target].Delete()) {
-        add(essential, target);
-      }
-    }
-  }
-  const auto names = [](const std::vector<std::string>& list, PkgIterator package) {
-    return std::any_of(list.begin(), list.end(), [&package](const std::string& name) {
-      return name == package.Name() || name == package.FullName(false);
-    });
-  };
-  std::vector<PkgIterator> not_allowed;
-  for (const PkgIterator& package : unasked) {
-    const bool allowed =
-        !request_.allowed_removals.has_value() || names(*request_.allowed_removals, package);
-    if (!allowed || names(request_.forbidden_removals, package)) not_allowed.push_back(package);
-  }
-  if (!not_allowed.empty()) Refuse("These packages must not be removed", not_allowed);
-  if (!request_.allow_remove && !request_.autoremove && !unasked.empty()) {
-    Refuse("These packages would be removed", unasked);
-  }
-  if (!request_.allow_remove_essential && !essential.empty()) {
-    Refuse("These essential packages would be removed", essential);
-  }
-  if (!request_.allow_downgrade && !downgraded.empty()) {
-    Refuse("These packages would be downgraded", downgraded);
-  }
-  if (!request_.allow_change_held && !held.empty()) {
-    Refuse("These held packages would be changed", held);
-  }
-}
-
 PlanOptions Solver::Named() const {
   PlanOptions options;
   options.purge = request_.purge;
@@ -409,6 +360,49 @@ PlanOptions Solver::Named() const {
   for (const PkgIterator& package : removals_) options.requested.insert(package->ID);
   for (const Selection& selection : installs_) options.requested.insert(selection.package->ID);
   return options;
+}
+
+// Where nothing is named that could repair a broken system. What is made up is asked for with no
+// such check.
+bool Solver::NeedsSoundSystem() const {
+  if (!pseudo_.empty()) return false;
+  return request_.upgrade != UpgradeMode::kNone ||
+         (request_.install.empty() && request_.remove.empty());
+}
+
+Failure NeedsReinstall(const std::string& package, const std::string& text) {
+  Failure failure("ERR_APT_NEEDS_REINSTALL", text);
+  failure.Detail("package", package);
+  return failure;
+}
+
+// The library orders these first, and cannot do that for want of a file.
+void Solver::CheckUnfinished() {
+  for (PkgIterator package : file_.unfinished()) {
+    if (package.State() != PkgIterator::NeedsUnpack || package->CurrentVer == 0) continue;
+    if (!depcache_[package].Keep() || package.CurrentVer().Downloadable()) continue;
+    const std::string name = package.FullName(true);
+    throw NeedsReinstall(
+        name, "The package " + name + " needs to be reinstalled, and no source has its version");
+  }
+}
+
+void Solver::CheckSystem() {
+  const CacheFile::StatusProblem& problem = file_.status_problem();
+  if (!problem.text.empty()) throw NeedsReinstall(problem.package, problem.text);
+  broken_before_ = depcache_.BrokenCount() != 0 && pseudo_.empty();
+  if (!broken_before_ || !NeedsSoundSystem()) return;
+  if (!request_.fix_broken) {
+    throw Unmet("The installed packages have unmet dependencies, which `fixBroken` may repair");
+  }
+  FixBroken();
+  broken_before_ = false;
+}
+
+void Solver::FixBroken() {
+  if (!pkgFixBroken(depcache_) || depcache_.BrokenCount() != 0 || !pkgMinimizeUpgrade(depcache_)) {
+    throw Unmet("The unmet dependencies of the installed packages cannot be repaired");
+  }
 }
 
 void Solver::MarkOnly() {
@@ -423,7 +417,8 @@ void Solver::Run(const std::function<bool()>& cancelled, Plan& plan) {
   const auto checkpoint = [&cancelled] {
     if (cancelled()) throw AbortedFailure();
   };
-  broken_before_ = depcache_.BrokenCount() != 0;
+  CheckSystem();
+  checkpoint();
   Select();
   checkpoint();
   MarkRemovals();
@@ -437,7 +432,8 @@ void Solver::Run(const std::function<bool()>& cancelled, Plan& plan) {
   checkpoint();
   Sweep();
   DropPseudo();
-  CheckAllowed();
+  CheckUnfinished();
+  CheckAllowed(file_, request_, removals_, swept_);
   if (request_.purge) {
     for (PkgIterator package : file_.Changing()) {
       if (depcache_[package].Delete() && !depcache_[package].Purge()) {
@@ -503,6 +499,17 @@ Plan SolveOnce(CacheFile& file, Session& session, const Request& request,
 
 }  // namespace
 
+int UpgradeFlags(UpgradeMode mode) {
+  switch (mode) {
+    case UpgradeMode::kUpgrade:
+      return APT::Upgrade::FORBID_REMOVE_PACKAGES | APT::Upgrade::FORBID_INSTALL_NEW_PACKAGES;
+    case UpgradeMode::kWithNew:
+      return APT::Upgrade::FORBID_REMOVE_PACKAGES;
+    default:
+      return APT::Upgrade::ALLOW_EVERYTHING;
+  }
+}
+
 void WriteScenario(Cache& cache, const Request& request, const std::string& path) {
   Session session(cache.context().configuration());
   CacheFile& file = cache.Use();
@@ -514,9 +521,11 @@ void WriteScenario(Cache& cache, const Request& request, const std::string& path
   configuration.Set("APT::Solver::Strict-Pinning", request.strict_pinning ? "true" : "false");
   unsigned flags = request.autoremove ? EDSP::Request::AUTOREMOVE : 0;
   if (request.upgrade != UpgradeMode::kNone) flags |= EDSP::Request::UPGRADE_ALL;
-  if (request.upgrade == UpgradeMode::kUpgrade) {
-    flags |= EDSP::Request::FORBID_NEW_INSTALL | EDSP::Request::FORBID_REMOVE;
+  const int upgrade = UpgradeFlags(request.upgrade);
+  if ((upgrade & APT::Upgrade::FORBID_INSTALL_NEW_PACKAGES) != 0) {
+    flags |= EDSP::Request::FORBID_NEW_INSTALL;
   }
+  if ((upgrade & APT::Upgrade::FORBID_REMOVE_PACKAGES) != 0) flags |= EDSP::Request::FORBID_REMOVE;
   // Opened here: libapt would wait for the reader of a FIFO, and nobody else could use it
   // meanwhile.
   UniqueFd fd = OpenToReplace(path, "Writing a scenario");

@@ -14,7 +14,7 @@
 
 namespace apt_ostree::apt {
 
-enum class UpgradeMode { kNone, kUpgrade, kFull };
+enum class UpgradeMode { kNone, kUpgrade, kWithNew, kFull };
 
 struct Request {
   // See Selector::Choose.
@@ -34,6 +34,8 @@ struct Request {
   bool reinstall = false;
   bool autoremove = false;
   UpgradeMode upgrade = UpgradeMode::kNone;
+  // Whether packages that are broken already are repaired, where apt-get would do that.
+  bool fix_broken = false;
   std::optional<bool> recommends;
   bool allow_remove = true;
   // Where packages may go that `remove` does not name: these at most, or all but these.
@@ -52,7 +54,7 @@ struct Request {
 struct Reason {
   // "requested"; "dependency": `name` has a dependency of `type` on it; "conflict": `name` does
   // not go with it, as it says by `type`; "broken": its own dependency of `type` on `name` cannot
-  // be met any more; "unneeded"; "upgrade".
+  // be met any more; "unneeded"; "upgrade"; "unfinished": dpkg has begun with it.
   std::string kind;
   std::string name;
   std::string architecture;
@@ -120,6 +122,15 @@ struct PlanOptions {
 // Fills in what a marked cache means: packages, sizes and the order of work. `session` is the
 // one in which the marks were made.
 void MakePlan(CacheFile& file, Session& session, const PlanOptions& options, Plan& plan);
+
+// Throws ERR_APT_REFUSED where the marks do what the request does not allow. `removals` were named;
+// those in `swept` go because nothing needs them.
+void CheckAllowed(CacheFile& file, const Request& request,
+                  const std::vector<pkgCache::PkgIterator>& removals,
+                  const std::set<map_id_t>& swept);
+
+// How the library upgrades all packages: a set of APT::Upgrade::UpgradeMode.
+int UpgradeFlags(UpgradeMode mode);
 
 // "install", "upgrade", "downgrade", "reinstall", "remove" or "purge"; null: nothing changes.
 const char* ActionOf(pkgCache::PkgIterator const& package, const pkgDepCache::StateCache& state);

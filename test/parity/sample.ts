@@ -1,6 +1,6 @@
 /** Plans for random requests on the real archive, compared with apt-get's own answers. */
 
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import {
@@ -105,7 +105,15 @@ async function aptGetAnswer(
   request: SolveRequest,
   patience: number,
 ): Promise<Answer> {
-  const verbs = { none: 'install', upgrade: 'upgrade', full: 'dist-upgrade' };
+  const verbs = {
+    none: 'install',
+    upgrade: 'upgrade',
+    'with-new': 'upgrade',
+    full: 'dist-upgrade',
+  };
+  const { install = [], remove = [], satisfy = [], upgrade = 'none' } = request;
+  const only = remove.length > 0 && install.length === 0 && upgrade === 'none';
+  const verb = satisfy.length > 0 ? 'satisfy' : only ? 'remove' : verbs[upgrade];
   // Only ever `-s`: with --assume-no apt-get does not ask where nothing but the named packages
   // changes, and then really installs them, on this machine.
   const result = await simulate(
@@ -114,11 +122,16 @@ async function aptGetAnswer(
       request.recommends ? '--install-recommends' : '--no-install-recommends',
       ...(request.autoremove ? ['-o', 'APT::Get::AutomaticRemove=true'] : []),
       ...(request.reinstall ? ['--reinstall'] : []),
-      verbs[request.upgrade ?? 'none'],
-      ...(request.install ?? []),
-      ...(request.remove ?? []).map((name) => `${name}-`),
+      ...(request.fixBroken ? ['-f'] : []),
+      ...(request.purge ? ['--purge'] : []),
+      ...(upgrade === 'with-new' ? ['--with-new-pkgs'] : []),
+      verb,
+      ...satisfy,
+      ...install,
+      ...remove.map((name) => (only ? name : `${name}-`)),
     ],
-    { ...system, patience },
+    // `satisfy` does not know the flag with which the waiting can be cut short.
+    satisfy.length > 0 ? system : { ...system, patience },
   );
   if (!result.ok) return { changes: 'error', steps: [] };
   return { changes: result.changes.join(' ') || kNothing, steps: sortedTail(result.steps) };
@@ -144,30 +157,111 @@ async function* randomRequests(
   present.sort();
   const suite = hostRelease() ?? 'stable';
   const pick = <T>(from: readonly T[]) => from[Math.floor(random() * from.length)] as T;
+  /** Expressions that mean few packages: this one, and those whose names begin like its own. */
+  const expression = (name: string) => {
+    const [own = '', architecture] = name.split(':');
+    const end = architecture ? `:${architecture}` : '';
+    const literal = own.replace(/[.+]/g, '[$&]');
+    if (own.length < 6) return `?exact-name(${own})`;
+    return pick([
+      `?exact-name(${own})`,
+      `~i~n^${literal}`,
+      `?installed?exact-name(${own})`,
+      `${own}*${end}`,
+      `${own.slice(0, -1)}?${end}`,
+      `^${literal}$${end}`,
+      `${own}*${end}/${suite}`,
+      `${own}*${end}=*`,
+    ]);
+  };
   const wish = () => {
     const { name, candidate } = pick(all);
     const kind = random();
     if (kind < 0.1 && candidate) return `${name}=${candidate}`;
-    return kind < 0.15 ? `${name}/${suite}` : name;
+    if (kind < 0.15) return `${name}/${suite}`;
+    if (kind < 0.18 && present.length > 0) return pick(present);
+    return kind < 0.25 ? expression(name) : name;
+  };
+  const unwanted = () => {
+    const name = pick(present);
+    const kind = random();
+    if (kind < 0.1) return `${name}/${suite}`;
+    if (kind < 0.15) return `${name}=1`;
+    return kind < 0.25 ? expression(name) : name;
+  };
+  const relation = () => {
+    const { name, candidate } = pick(all);
+    return random() < 0.4 && candidate ? `${name} (>= ${candidate})` : name;
   };
   for (;;) {
     const kind = random();
     const recommends = random() < 0.5;
     const autoremove = random() < 0.1;
-    if (present.length > 0 && kind < 0.02) {
-      yield { upgrade: random() < 0.5 ? 'full' : 'upgrade', recommends, autoremove };
+    const fixBroken = random() < 0.3;
+    if (present.length > 0 && kind < 0.06) {
+      const upgrade = pick(['upgrade', 'with-new', 'full'] as const);
+      const install = random() < 0.3 ? [wish()] : [];
+      yield { upgrade, install, recommends, autoremove, fixBroken };
+      continue;
+    }
+    if (kind < 0.12) {
+      const satisfy = [relation(), `${relation()} | ${relation()}`];
+      if (present.length > 0 && random() < 0.4) satisfy.push(`Conflicts: ${pick(present)}`);
+      yield { satisfy, recommends };
+      continue;
+    }
+    if (present.length > 0 && kind < 0.2) {
+      const remove = Array.from({ length: 1 + Math.floor(random() * 2) }, unwanted);
+      yield { remove, recommends, autoremove, purge: random() < 0.3 };
       continue;
     }
     // Sets as well as single names.
-    const count = kind < 0.15 ? 4 + Math.floor(random() * 8) : 1 + Math.floor(random() * 3);
+    const count = kind < 0.33 ? 4 + Math.floor(random() * 8) : 1 + Math.floor(random() * 3);
     yield {
       install: Array.from({ length: count }, wish),
-      remove: present.length > 0 && random() < 0.2 ? [pick(present)] : [],
+      remove: present.length > 0 && random() < 0.2 ? [unwanted()] : [],
       reinstall: random() < 0.05,
       recommends,
       autoremove,
+      fixBroken,
     };
   }
+}
+
+/** A package that nothing else wants a version of may have an older one. */
+function isFree(stanzas: readonly string[], name: string): boolean {
+  return !stanzas.some((stanza) => stanza.includes(` ${name} (`));
+}
+
+function nameOf(stanza: string): string {
+  return /^Package: (.*)$/m.exec(stanza)?.[1] ?? '';
+}
+
+/** Some packages are old, some of these held, and dpkg has begun with others. */
+async function worn(status: string, target: string): Promise<string> {
+  const stanzas = (await readFile(status, 'utf8')).split(/\n\n+/).filter((one) => one.trim());
+  let place = 0;
+  const changed = stanzas.map((stanza) => {
+    if (!isFree(stanzas, nameOf(stanza))) return stanza;
+    const kind = place++ % 5;
+    if (kind > 2) return stanza;
+    const old = stanza.replace(/^Version: .*$/m, '$&~~');
+    const states = ['install ok installed', 'hold ok installed', 'install ok half-configured'];
+    return (kind === 2 ? stanza : old).replace(/^Status: .*$/m, `Status: ${states[kind]}`);
+  });
+  await writeFile(target, `${changed.join('\n\n')}\n`);
+  return target;
+}
+
+/** One package lacks what it needs, and one was left half installed. */
+async function broken(status: string, target: string, half: boolean): Promise<string> {
+  const text = await readFile(status, 'utf8');
+  const own = ['Architecture: all', 'Version: 1', 'Maintainer: Tests <tests@example.com>'];
+  const stanza = half
+    ? ['Package: hello', 'Status: install reinstreq half-installed', ...own]
+    : ['Package: needs-hello', 'Status: install ok installed', 'Depends: hello (>= 1)', ...own];
+  await writeFile(target, `${text.trimEnd()}\n\n${stanza.join('\n')}\nDescription: none\n`);
+  return target;
 }
 
 async function makeSystems(directory: string, native: string): Promise<System[]> {
@@ -188,9 +282,15 @@ async function makeSystems(directory: string, native: string): Promise<System[]>
     writeFile(extendedStates, ''),
   );
   const alone = [native];
+  const old = await worn(minimal, path.join(directory, 'worn'));
+  const unmet = await broken(minimal, path.join(directory, 'broken'), false);
+  const unfinished = await broken(minimal, path.join(directory, 'unfinished'), true);
   return [
     { name: 'empty', architectures: alone },
     { name: 'minimal', architectures: alone, status: minimal },
+    { name: 'worn', architectures: alone, status: old },
+    { name: 'broken', architectures: alone, status: unmet },
+    { name: 'unfinished', architectures: alone, status: unfinished },
     { name: 'full', architectures: alone, status: full, extendedStates },
     { name: 'empty, two architectures', architectures: both },
     { name: 'full, two architectures', architectures: both, status: full, extendedStates },

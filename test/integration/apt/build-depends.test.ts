@@ -138,6 +138,10 @@ describe('satisfy', () => {
       { name: 'libfoo', auto: true, reason: { kind: 'dependency', name: 'libfoo-dev' } },
       { name: 'libfoo-dev', auto: false, reason: { kind: 'requested' } },
     ]);
+    const conflict = await cache.solve({ satisfy: ['Conflicts: old-tool'] });
+    expect(conflict.packages).toMatchObject([
+      { name: 'old-tool', action: 'remove', reason: { kind: 'requested' } },
+    ]);
   });
 
   test('keeps to recommends as asked', async () => {

@@ -1,6 +1,7 @@
 /** What decides beside dependencies: phased updates, holds, kernels, pins; against apt-get -s. */
 
 import { readFile, writeFile } from 'node:fs/promises';
+import { release } from 'node:os';
 import {
   AptContext,
   type AptContextOptions,
@@ -77,6 +78,19 @@ async function same(one: Case, request: SolveRequest, args: string[]): Promise<A
   const plan = await cache.solve({ allowChangeHeld: true, ...request });
   expect(changesOf(plan), expected.output).toEqual(expected.changes);
   return plan;
+}
+
+/** Where apt-get refuses too. */
+async function refused(one: Case, request: SolveRequest, args: string[]): Promise<Error> {
+  const { context, theirs } = await make(one);
+  await using _context = context;
+  await using cache = await context.open();
+  const expected = await simulate(context.directory, args, theirs);
+  expect(expected.ok, expected.output).toBe(false);
+  return cache.solve(request).then(
+    ({ packages }) => expect.fail(`refused by apt-get, solved: ${packages.length}`),
+    (error: Error) => error,
+  );
 }
 
 describe('phased updates', () => {
@@ -177,6 +191,38 @@ describe('autoremove', () => {
     expect(plan.packages.every(({ reason }) => reason.kind === 'unneeded')).toBe(true);
   });
 
+  test('keeps the kernel that runs where the plan is for, and never that of this machine', async () => {
+    // apt-get takes this machine's for it.
+    const here = record(`linux-image-${release()}`, '1');
+    const one: Case = {
+      archive: [],
+      status: [...status, installed(here)],
+      automatic: [...automatic, here.Package ?? ''],
+    };
+    const request: SolveRequest = { autoremove: true };
+    const running = { ...one, options: { runningKernel: release() } };
+    const there = changesOf(await same(running, request, ['autoremove']));
+    expect(there).not.toContain(`-${here.Package}`);
+    expect(there).toContain('-linux-image-6.1.0-9-amd64');
+    const goneFor = async (options: Case['options']) => {
+      const { context } = await make({ ...one, options });
+      await using _context = context;
+      await using cache = await context.open();
+      const changes = changesOf(await cache.solve(request));
+      return changes.filter((name) => name.startsWith('-linux-image'));
+    };
+    const [oldest, second] = ['-linux-image-6.1.0-1-amd64', '-linux-image-6.1.0-2-amd64'];
+    expect(await goneFor({})).toEqual([oldest, second, `-${here.Package}`]);
+    await expect(goneFor({ runningKernel: 'x'.repeat(65) })).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARG_VALUE',
+    });
+    expect(await goneFor({ runningKernel: '6.1.0-2-amd64' })).toEqual([
+      oldest,
+      '-linux-image-6.1.0-9-amd64',
+      `-${here.Package}`,
+    ]);
+  });
+
   test('keeps what must never be removed', async () => {
     const others = [
       installed(record('linux-image-amd64', '6', { Depends: 'helper' })),
@@ -222,6 +268,104 @@ describe('autoremove', () => {
     const plan = await same(one, { remove: ['app'] }, ['remove', 'app']);
     expect(plan.noLongerNeeded).toEqual([{ name: 'lib', architecture: 'amd64' }]);
   });
+});
+
+describe('systems that are not sound', () => {
+  const archive = [record('half', '2'), record('other', '1'), record('lib', '2')];
+  const half = {
+    ...installed(record('half', '1')),
+    Status: 'install reinstreq half-installed',
+  };
+  const needy = installed(record('needy', '1', { Depends: 'lib (>= 2)' }));
+
+  test('what dpkg has begun with is unpacked again', async () => {
+    const one = { archive, status: [half] };
+    const plan = await same(one, { install: ['other'] }, ['install', 'other']);
+    expect(plan.packages[0]).toMatchObject({
+      name: 'half',
+      version: '2',
+      reason: { kind: 'unfinished' },
+    });
+    await same(one, { upgrade: 'upgrade' }, ['upgrade']);
+    await same(one, { remove: ['half'] }, ['remove', 'half']);
+    // Nothing new for the plan, and no obstacle for the order of the others.
+    const again = { archive: [record('half', '1'), record('other', '1')], status: [half] };
+    const { operations } = await same(again, { install: ['other'] }, ['install', 'other']);
+    expect(operations.map(({ action, name }) => `${action} ${name}`)).toEqual([
+      'unpack other',
+      'configure other',
+    ]);
+    await same(again, { install: ['half'], reinstall: true }, ['--reinstall', 'install', 'half']);
+  });
+
+  test('what dpkg has unpacked is configured, in the end if nothing needs it earlier', async () => {
+    const unpacked = {
+      ...installed(record('unpacked', '1')),
+      Status: 'install ok unpacked',
+    };
+    const one = { archive, status: [unpacked] };
+    const { context, theirs } = await make(one);
+    await using _context = context;
+    await using cache = await context.open();
+    for (const install of [['other'], []]) {
+      const { steps } = await simulate(context.directory, ['install', ...install], theirs);
+      const { operations } = await cache.solve({ install });
+      const ours = operations.map(({ action, name }) => `${action} ${name}`);
+      expect(ours.sort()).toEqual(steps.sort());
+      expect(ours).toContain('configure unpacked');
+    }
+  });
+
+  test('nothing is planned where no source has that package', async () => {
+    const one = { archive: [record('other', '1')], status: [half] };
+    const wanted = { code: 'ERR_APT_NEEDS_REINSTALL', package: 'half' };
+    expect(await refused(one, { install: ['other'] }, ['install', 'other'])).toMatchObject(wanted);
+    expect(await refused(one, { upgrade: 'full' }, ['dist-upgrade'])).toMatchObject(wanted);
+    const kept = { archive: [record('half', '2'), record('other', '1')], status: [half] };
+    expect(await refused(kept, { satisfy: ['other'] }, ['satisfy', 'other'])).toMatchObject(wanted);
+  });
+
+  test('unmet dependencies are repaired where that is asked for', async () => {
+    const one = { archive, status: [needy] };
+    const unmet = { code: 'ERR_APT_UNMET_DEPENDENCIES' };
+    const upgrade = 'upgrade';
+    expect(await refused(one, { upgrade }, ['upgrade'])).toMatchObject(unmet);
+    expect(await refused(one, { upgrade: 'full' }, ['dist-upgrade'])).toMatchObject(unmet);
+    expect(await refused(one, {}, ['install'])).toMatchObject(unmet);
+    expect(await refused(one, { install: ['other'] }, ['install', 'other'])).toMatchObject(unmet);
+    const named = { upgrade, install: ['other'] } as const;
+    expect(await refused(one, named, ['upgrade', 'other'])).toMatchObject(unmet);
+    await same(one, { install: ['lib'] }, ['install', 'lib']);
+    const fixed = await same(one, { fixBroken: true }, ['-f', 'install']);
+    expect(changesOf(fixed)).toEqual(['+lib=2']);
+    await same(one, { fixBroken: true, upgrade }, ['-f', 'upgrade']);
+    const hopeless = { archive: [], status: [needy] };
+    await same(hopeless, { fixBroken: true }, ['-f', 'install']);
+  });
+
+  test('a package that no source has is not installed again, and that is said', async () => {
+    const one = { archive: [], status: [installed(record('local', '1'))] };
+    const { packages, warnings } = await same(one, { install: ['local'], reinstall: true }, [
+      '--reinstall',
+      'install',
+      'local',
+    ]);
+    expect(packages).toEqual([]);
+    expect(warnings).toMatchObject([{ text: expect.stringContaining("'local'") }]);
+  });
+});
+
+test('an upgrade with new packages is that of apt', async () => {
+  const one = {
+    archive: [
+      record('app', '2', { Depends: 'added' }),
+      record('added', '1'),
+      record('rude', '2', { Conflicts: 'third' }),
+    ],
+    status: ['app', 'rude', 'third'].map((name) => installed(record(name, '1'))),
+  };
+  const plan = await same(one, { upgrade: 'with-new' }, ['upgrade', '--with-new-pkgs']);
+  expect(changesOf(plan)).toEqual(['+added=1', '+app=2']);
 });
 
 describe('holds and pins', () => {

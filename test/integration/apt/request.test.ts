@@ -11,6 +11,7 @@ import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.
 let work: TemporaryDirectory;
 let context: AptContext;
 let cache: AptCache;
+let sources: string;
 
 beforeAll(async () => {
   work = await temporaryDirectory('request');
@@ -29,11 +30,12 @@ beforeAll(async () => {
     work.join('status'),
     formatStanzas([installed(record('present', '1')), installed(record('libtwo', '1'))]),
   );
+  sources = await writeFlatArchive(work.join('archive'), packages);
   context = await AptContext.create({
     directory: work.join('state'),
     architecture: 'amd64',
     dpkgStatus: work.join('status'),
-    sources: await writeFlatArchive(work.join('archive'), packages),
+    sources,
   });
   await context.update();
   cache = await context.open();
@@ -68,12 +70,58 @@ test.each([
   ['nothing^'],
   ['~n^nothing$'],
   ['present-', 'present+'],
+  ['present+', 'present-'],
+  ['suite-a+', 'suite-a-'],
+  // The candidate, though it is another version that the pattern means.
+  ['~i~nlibtwo'],
+  ['?installed'],
+  ['?version(^1$)~nlibtwo'],
+  ['?installed-'],
+  ['lib*:amd64'],
+  ['lib*:i386'],
+  ['libtwo*=2'],
+  ['libt*=2*'],
+  ['^libt.o$=2'],
+  ['^libt.o$:amd64'],
+  ['lib*=9'],
+  ['libtwo/now'],
+  ['libtwo*/now'],
+  ['lib*/nowhere'],
+  ['libtwo:amd64=2'],
+  ['libtwo:any'],
+  ['office^:amd64'],
+  ['libtwo=1-'],
+  ['libtwo=9-'],
 ])('%j as apt-get has it', async (...install) => {
   const expected = await simulate(context.directory, ['install', ...install], {
     status: work.join('status'),
   });
   const label = expected.output;
   const result = await changes({ install }).catch((error: Error & { code: string }) => error.code);
+  if (typeof result === 'string') expect(expected.ok, `${result}\n${label}`).toBe(false);
+  else expect(result, label).toEqual(expected.changes);
+});
+
+test.each([
+  ['libtwo=1'],
+  ['libtwo=9'],
+  ['libtwo/now'],
+  ['libtwo/nowhere'],
+  ['lib*=1'],
+  ['lib*'],
+  ['~nlib'],
+  ['^libt.o$'],
+  ['libone'],
+  ['libone=1'],
+  ['nothing'],
+  ['nothing*'],
+  ['libtwo', 'suite-a+'],
+])('removal of %j as apt-get has it', async (...remove) => {
+  const expected = await simulate(context.directory, ['remove', ...remove], {
+    status: work.join('status'),
+  });
+  const label = expected.output;
+  const result = await changes({ remove }).catch((error: Error & { code: string }) => error.code);
   if (typeof result === 'string') expect(expected.ok, `${result}\n${label}`).toBe(false);
   else expect(result, label).toEqual(expected.changes);
 });
@@ -100,6 +148,35 @@ describe('removals nobody asked for', () => {
     expect(await changes({ remove: ['present'], forbiddenRemovals: ['present'] })).toEqual([
       '-present',
     ]);
+  });
+
+  test('none but those that nothing needs', async () => {
+    const status = work.join('leftover-status');
+    const states = work.join('leftover-states');
+    await writeFile(
+      status,
+      formatStanzas([installed(record('present', '1')), installed(record('leftover', '1'))]),
+    );
+    await writeFile(
+      states,
+      formatStanzas([{ Package: 'leftover', Architecture: 'amd64', 'Auto-Installed': '1' }]),
+    );
+    await using other = await AptContext.create({
+      directory: work.join('leftover'),
+      architecture: 'amd64',
+      dpkgStatus: status,
+      extendedStates: states,
+      sources,
+    });
+    await other.update();
+    await using opened = await other.open();
+    const request: SolveRequest = { autoremove: true, allowRemove: false };
+    const { packages } = await opened.solve(request);
+    expect(packages).toMatchObject([{ name: 'leftover', action: 'remove' }]);
+    await expect(opened.solve({ ...request, install: ['fighter'] })).rejects.toMatchObject({
+      code: 'ERR_APT_REFUSED',
+      package: 'present',
+    });
   });
 });
 

@@ -61,8 +61,14 @@ function argumentsOf(request: SolveRequest): string[] {
     ...(request.purge ? ['--purge'] : []),
     ...(request.autoremove ? ['-o', 'APT::Get::AutomaticRemove=true'] : []),
     ...(request.reinstall ? ['--reinstall'] : []),
+    ...(request.upgrade === 'with-new' ? ['--with-new-pkgs'] : []),
   ];
-  const verbs = { none: 'install', upgrade: 'upgrade', full: 'dist-upgrade' };
+  const verbs = {
+    none: 'install',
+    upgrade: 'upgrade',
+    'with-new': 'upgrade',
+    full: 'dist-upgrade',
+  };
   const removed = (request.remove ?? []).map((name) => `${name}-`);
   return [...flags, verbs[request.upgrade ?? 'none'], ...(request.install ?? []), ...removed];
 }
@@ -172,7 +178,7 @@ describe.each([
     }
   });
 
-  test.each(['upgrade', 'full'] as const)('upgrade: %s', async (upgrade) => {
+  test.each(['upgrade', 'with-new', 'full'] as const)('upgrade: %s', async (upgrade) => {
     await compare({ upgrade });
     await compare({ upgrade, recommends: false });
   });

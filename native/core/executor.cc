@@ -1,9 +1,11 @@
 #include "core/executor.h"
 
 #include <glib.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 
+#include <chrono>
 #include <system_error>
 #include <utility>
 
@@ -12,6 +14,8 @@
 namespace apt_ostree {
 
 namespace {
+
+constexpr std::chrono::milliseconds kLong(200);
 
 // libostree's pull and progress signals use the thread-default context, and two threads must
 // never iterate one together; so each thread has its own for its whole life.
@@ -144,8 +148,11 @@ void Executor::Run(Threads::iterator self) {
 
 void Executor::RunTask(Entry entry, std::unique_lock<std::mutex>& lock) {
   lock.unlock();
+  const auto begin = std::chrono::steady_clock::now();
   entry.task();
   entry.task = nullptr;
+  // What a large job has freed, glibc keeps for each thread apart.
+  if (std::chrono::steady_clock::now() - begin > kLong) malloc_trim(0);
   lock.lock();
   if (entry.lane == nullptr) return;
   if (entry.lane->waiting_.empty() || stopping_) {

@@ -270,10 +270,10 @@ export const chains: FuzzTarget = {
     const made = await withLists(directory);
     const names = await readdir(made.lists);
     const index = path.join(made.lists, names.find((name) => /_Packages$/.test(name)) ?? '');
-    const chain = Array.from({ length: 5000 }, (_, i) =>
+    const chain = Array.from({ length: 20_000 }, (_, i) =>
       record(`c${i}`, '1', { Depends: `c${i + 1}` }),
     );
-    await writeFile(index, formatStanzas([...chain, record('c5000', '1')]));
+    await writeFile(index, formatStanzas([...chain, record('c20000', '1')]));
     return [
       await stateFile(made, index, kFields, async (cache, probe) => {
         await probe.call('solve', () => cache.solve({ install: ['c0'], order: false }));

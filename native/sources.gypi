@@ -104,6 +104,7 @@
       "native/apt/allowed.cc",
       "native/apt/phased.cc",
       "native/apt/pseudo.cc",
+      "native/apt/relations.cc",
       "native/apt/plan.cc",
       "native/apt/plan_binding.cc",
       "native/apt/reasons.cc",

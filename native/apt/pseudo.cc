@@ -1,7 +1,6 @@
 #include "apt/pseudo.h"
 
 #include <apt-pkg/debindexfile.h>
-#include <apt-pkg/deblistparser.h>
 #include <apt-pkg/debversion.h>
 #include <apt-pkg/error.h>
 #include <apt-pkg/metaindex.h>
@@ -13,6 +12,7 @@
 #include <map>
 #include <utility>
 
+#include "apt/relations.h"
 #include "apt/source_records.h"
 #include "core/clip.h"
 
@@ -21,7 +21,6 @@ namespace apt_ostree::apt {
 namespace {
 
 using Parser = pkgSrcRecords::Parser;
-using BuildDependency = Parser::BuildDepRec;
 
 // Sets an option for as long as it lives.
 class Setting {
@@ -112,23 +111,10 @@ void ParseSatisfy(const std::string& text, const std::string& architecture,
   CheckOperators(text);
   constexpr const char* kConflicts = "Conflicts:";
   const bool conflict = text.rfind(kConflicts, 0) == 0;
-  const char* place = text.c_str() + (conflict ? std::strlen(kConflicts) : 0);
-  const char* const end = text.c_str() + text.size();
-  while (true) {
-    BuildDependency one;
-    place = debListParser::ParseDepends(place, end, one.Package, one.Version, one.Op, true, false,
-                                        true, architecture);
-    if (place == nullptr) throw BadDependency(text, "it cannot be parsed");
-    one.Type = conflict ? Parser::BuildConflictIndep : Parser::BuildDependIndep;
-    if (!one.Package.empty()) {
-      dependencies.push_back(std::move(one));
-    } else if (!dependencies.empty() &&
-               (dependencies.back().Op & pkgCache::Dep::Or) == pkgCache::Dep::Or) {
-      // Left out for its architecture or profile: what came before is the last of its group.
-      dependencies.back().Op &= ~static_cast<unsigned>(pkgCache::Dep::Or);
-      dependencies.back().Op |= one.Op & pkgCache::Dep::Or;
-    }
-    if (place == end) return;
+  const std::string relations = text.substr(conflict ? std::strlen(kConflicts) : 0);
+  const auto type = conflict ? Parser::BuildConflictIndep : Parser::BuildDependIndep;
+  if (!ReadRelations(relations, type, architecture, Commas::kOne, dependencies)) {
+    throw BadDependency(text, "it cannot be parsed");
   }
 }
 
@@ -172,7 +158,7 @@ std::vector<BuildDependency> Writer::DependenciesOf(Parser& source, const std::s
   // Wildcards of architectures are matched with the configured one.
   const Setting architecture(configuration_, "APT::Architecture", host_);
   std::vector<BuildDependency> dependencies;
-  if (!source.BuildDepends(dependencies, request_.arch_only, false)) {
+  if (!ReadBuildDependencies(source, request_.arch_only, dependencies)) {
     Failure failure = session_.MakeFailure("ERR_APT_FAILED", "Reading what " + name + " needs");
     throw failure.Detail("package", name);
   }

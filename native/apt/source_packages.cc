@@ -1,6 +1,5 @@
 #include "apt/source_packages.h"
 
-#include <apt-pkg/deblistparser.h>
 #include <apt-pkg/error.h>
 #include <apt-pkg/indexfile.h>
 #include <apt-pkg/srcrecords.h>
@@ -8,6 +7,7 @@
 #include <utility>
 
 #include "apt/inspect.h"
+#include "apt/relations.h"
 #include "apt/source_records.h"
 
 namespace apt_ostree::apt {
@@ -47,7 +47,7 @@ TreeList FilesOf(Parser& parser) {
 TreeList BuildDependencies(Parser& parser) {
   std::vector<Parser::BuildDepRec> flat;
   TreeList groups;
-  if (!parser.BuildDepends(flat, false, false)) return groups;
+  if (!ReadBuildDependencies(parser, false, flat)) return groups;
   TreeList alternatives;
   for (const Parser::BuildDepRec& one : flat) {
     TreeMembers alternative{{"name", one.Package}};

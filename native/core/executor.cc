@@ -3,13 +3,13 @@
 #include <glib.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <signal.h>
 
 #include <chrono>
 #include <system_error>
 #include <utility>
 
 #include "core/error.h"
+#include "core/signals.h"
 
 namespace apt_ostree {
 
@@ -72,14 +72,13 @@ bool Executor::AddThread() {
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return false;
   if (stack_ > 0) pthread_attr_setstacksize(&attributes, stack_);
-  // Signals belong to Node's main thread.
-  sigset_t all, previous;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &previous);
   const auto self = threads_.emplace(threads_.end());
   auto start = std::make_unique<Start>(Start{*this, self});
-  const bool added = pthread_create(&*self, &attributes, Enter, start.get()) == 0;
-  pthread_sigmask(SIG_SETMASK, &previous, nullptr);
+  bool added = false;
+  {
+    const SignalsBlocked blocked;
+    added = pthread_create(&*self, &attributes, Enter, start.get()) == 0;
+  }
   pthread_attr_destroy(&attributes);
   if (added) {
     pthread_setname_np(*self, name_.c_str());

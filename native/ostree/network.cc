@@ -8,6 +8,8 @@
 #include <chrono>
 #include <vector>
 
+#include "core/signals.h"
+
 namespace apt_ostree {
 
 namespace {
@@ -112,11 +114,8 @@ CancelGuard::~CancelGuard() {
 }
 
 void CancelGuard::OnCancelled(GCancellable*, CancelGuard* guard) {
-  sigset_t all, previous;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &previous);
+  const SignalsBlocked blocked;
   guard->helper_ = std::thread(&CancelGuard::Run, guard);
-  pthread_sigmask(SIG_SETMASK, &previous, nullptr);
 }
 
 void CancelGuard::Run() {

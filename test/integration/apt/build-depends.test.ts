@@ -60,6 +60,9 @@ const kSources: Stanza[] = [
   source('choices', '1', { 'Build-Depends': 'absent [arm64] | one | two' }),
   source('impossible', '1', { 'Build-Depends': 'libfoo-dev (>= 9)' }),
   source('plain', '1', {}),
+  // As people write them: lines and spaces between architectures, commas too many.
+  source('folded', '1', { 'Build-Depends': '\n one [arm64\n  amd64  armhf],\n ,\n two,\n' }),
+  source('unclosed', '1', { 'Build-Depends': 'one [amd64' }),
 ];
 
 let work: TemporaryDirectory;
@@ -132,6 +135,26 @@ describe('satisfy', () => {
     expect(await compare({ satisfy }, ['satisfy', ...satisfy])).toEqual(expected);
   });
 
+  // apt-get dies of these: it reads beyond the end of the text.
+  test.each([
+    'one [amd64',
+    'one <!nocheck',
+    'one [',
+    'one <',
+    'one [  ]x',
+    '@<\t=,',
+    '1!<=1) -&!a-',
+  ])('refuses %j', async (text) => {
+    await expect(cache.solve({ satisfy: [text] })).rejects.toMatchObject({
+      code: 'ERR_APT_PATTERN',
+    });
+  });
+
+  test('has any number of spaces', async () => {
+    const plan = await cache.solve({ satisfy: ['  absent  [arm64\t\narmhf] |  two ,\n one  '] });
+    expect(changesOf(plan)).toEqual(['+one=1', '+two=1']);
+  });
+
   test('marks what was asked for as wanted, and its needs as automatic', async () => {
     const { packages } = await cache.solve({ satisfy: ['libfoo-dev'] });
     expect(packages).toMatchObject([
@@ -194,6 +217,14 @@ describe('build dependencies', () => {
   ])('%s', async (_name, request, args, some) => {
     const changes = await compare(request, ['build-dep', ...args]);
     for (const one of some.filter((text) => text.includes('='))) expect(changes).toContain(one);
+  });
+
+  test('are read however they are laid out', async () => {
+    const plan = await cache.solve({ buildDepends: ['folded'], recommends: false });
+    expect(changesOf(plan)).toEqual(expect.arrayContaining(['+one=1', '+two=1']));
+    const unclosed = { code: 'ERR_APT_FAILED' };
+    await expect(cache.solve({ buildDepends: ['unclosed'] })).rejects.toMatchObject(unclosed);
+    await expect(cache.source('unclosed')).rejects.toMatchObject(unclosed);
   });
 
   test('of a .dsc file and of a directory', async () => {

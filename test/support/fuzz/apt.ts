@@ -23,6 +23,8 @@ const kFields = [
   'Provides: v (= 1), w:any',
   'Conflicts: p1 (<< ',
   'a (',
+  'a [amd64  ',
+  'a <!x',
   '(= 1)',
   'x:any',
   'p1 | ',
@@ -292,7 +294,19 @@ export const expressions: FuzzTarget = {
     await mkdir(path.join(root, 'etc/apt/preferences.d'), { recursive: true });
     const context = await AptContext.create(made.options);
     const cache = await context.open();
-    const words = [...kCostly, '?or(', '~n', '!', '|', '{1,9}', '[[:alpha:]]', '\\1', '/'];
+    const words = [
+      ...kCostly,
+      '?or(',
+      '~n',
+      '!',
+      '|',
+      '{1,9}',
+      '[[:alpha:]]',
+      '\\1',
+      '/',
+      '<',
+      '[',
+    ];
     const ask = async (text: string, probe: Probe) => {
       await probe.call('match', () => cache.match(text));
       await probe.call('search', () => cache.search(text, { kind: 'regex' }));

@@ -38,6 +38,7 @@
       "native/ostree/kernel_args.cc",
       "native/ostree/local_import.cc",
       "native/ostree/key_file.cc",
+      "native/ostree/link_checkout.cc",
       "native/ostree/fsck.cc",
       "native/ostree/fsck_objects.cc",
       "native/ostree/prune.cc",

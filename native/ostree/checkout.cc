@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "ostree/devino_cache.h"
 #include "ostree/features.h"
+#include "ostree/link_checkout.h"
 #include "ostree/names.h"
 #include "ostree/read.h"
 #include "ostree/repo.h"
@@ -41,6 +42,15 @@ struct CheckoutOptions {
   // Absolute within what is checked out, without a slash at the end.
   std::unordered_set<std::string> skip;
   std::shared_ptr<DevinoCacheState> devino;
+
+  // Whether links of a whole commit in a new directory are all there is to it. libostree alone
+  // fills its cache of devices and inodes.
+  bool MayLink() const {
+    return mode == OSTREE_REPO_CHECKOUT_MODE_NONE &&
+           overwrite == OSTREE_REPO_CHECKOUT_OVERWRITE_NONE && !whiteouts &&
+           !passthrough_whiteouts && !force_copy && !force_copy_zero_sized &&
+           !canonical_directories && !fsync && skip.empty() && !devino;
+  }
 };
 
 struct CheckoutSource {
@@ -204,10 +214,22 @@ void CheckOut(OstreeRepo* repo, const CheckoutSource& source, const std::string&
     at.sepolicy_prefix = options.selinux_prefix.empty() ? nullptr : options.selinux_prefix.c_str();
   }
   if (options.devino) at.devino_to_csum_cache = options.devino->cache.get();
-  GError* error = nullptr;
-  if (!ostree_repo_checkout_at(repo, &at, AT_FDCWD, destination.c_str(), commit.c_str(),
-                               job.cancellable(), &error)) {
+  const auto check_out = [&](int parent, const std::string& place) {
+    GError* error = nullptr;
+    if (ostree_repo_checkout_at(repo, &at, parent, place.c_str(), commit.c_str(),
+                                job.cancellable(), &error)) {
+      return;
+    }
+    job.ThrowIfCancelled();
     throw FromGError(error, "Checking out").Detail("path", destination).Detail("ref", source.rev);
+  };
+  const auto copy = [&](int directory, const std::string& path) {
+    at.subpath = path.c_str();
+    check_out(directory, ".");
+  };
+  if (!options.MayLink() || !source.subpath.empty() ||
+      !CheckOutLinks(repo, commit, destination, copy, job.cancellable())) {
+    check_out(AT_FDCWD, destination);
   }
   job.ThrowIfCancelled();
 }

@@ -16,8 +16,10 @@ export interface TemporaryDirectory extends AsyncDisposable {
  * A new directory under TMPDIR or /var/tmp: /tmp may be a tmpfs, which has no user xattrs and
  * on some kernels is no upper layer for overlayfs.
  */
-export async function temporaryDirectory(name = 'test'): Promise<TemporaryDirectory> {
-  const base = process.env.TMPDIR ?? '/var/tmp';
+export async function temporaryDirectory(
+  name = 'test',
+  base = process.env.TMPDIR ?? '/var/tmp',
+): Promise<TemporaryDirectory> {
   const directory = await mkdtemp(path.join(base, `apt-ostree-${name}-`));
   const remove = () => removeTree(directory);
   return {

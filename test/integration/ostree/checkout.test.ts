@@ -1,6 +1,16 @@
 /** Checkout with every option, beside the ostree command. */
 
-import { lstat, mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
+import { linkSync, rmSync } from 'node:fs';
+import {
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { AbortError } from 'apt-ostree';
 import {
   type CheckoutOptions,
@@ -41,13 +51,14 @@ beforeAll(async () => {
 });
 afterAll(() => repo.close());
 
-/** Whether each file is a link to its object, besides what is in it. */
+/** Whether each file is a link to its object, and each directory of the time of all, besides what is in it. */
 async function describeCheckout(root: string): Promise<string[]> {
   const links: string[] = [];
   for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
     const file = `${entry.parentPath}/${entry.name}`;
     const info = await lstat(file);
-    if (!info.isDirectory()) links.push(`${file.slice(root.length)} ${info.nlink > 1}`);
+    const fact = info.isDirectory() ? info.mtimeMs === 0 : info.nlink > 1;
+    links.push(`${file.slice(root.length)} ${fact}`);
   }
   return [...(await describeTree(root)), ...links.sort()];
 }
@@ -230,6 +241,62 @@ describe('differences from a directory', () => {
       const absolute = theirs.replace(/^(. {4})(?!\/)/gm, '$1/');
       expect(lines(ours)).toEqual(absolute.split('\n').filter(Boolean).sort());
     }
+  });
+});
+
+describe('by hard links', () => {
+  const file = '/usr/bin/big';
+  let bare: Repo;
+  let object: string;
+  beforeAll(async () => {
+    bare = await createRepo(scratch.join('linked'), 'bare');
+    await ostree('commit', `--repo=${bare.path}`, '--branch=base', `--tree=dir=${source}`);
+    const { checksum } = await bare.stat('base', file);
+    object = `${bare.path}/objects/${checksum.slice(0, 2)}/${checksum.slice(2)}.file`;
+  });
+  afterAll(() => bare.close());
+
+  test('copies a file that has as many as there may be', async () => {
+    let links = 0;
+    const full = () => {
+      try {
+        linkSync(object, scratch.join(`link-${links}`));
+        return false;
+      } catch {
+        return true;
+      }
+    };
+    // Not every file system has a limit that can be reached.
+    while (links < 66_000 && !full()) links++;
+    const out = await compare(bare, 'base', {}, []);
+    const info = await stat(`${out}${file}`);
+    expect(info.size).toBe(700_001);
+    if (links < 66_000) expect(info.nlink).toBe(1);
+    for (let i = 0; i < links; i++) rmSync(scratch.join(`link-${i}`));
+  });
+
+  test('copies all on another file system', async () => {
+    await using memory = await temporaryDirectory('checkout', '/dev/shm');
+    const out = memory.join('out');
+    await bare.checkout('base', out);
+    expect(await describeTree(out)).toEqual(
+      await describeTree(await compare(bare, 'base', {}, [])),
+    );
+    await expect(
+      bare.checkout('base', memory.join('links'), { hardlinksOnly: true }),
+    ).rejects.toMatchObject({ code: expect.stringMatching(/EXDEV|ERR_OSTREE_FAILED/) });
+  });
+
+  test('tells what is missing, and does not touch what exists', async () => {
+    await rename(object, `${object}.away`);
+    await expect(bare.checkout('base', fresh())).rejects.toMatchObject({ code: 'ENOENT' });
+    await rename(`${object}.away`, object);
+    const out = fresh();
+    await mkdir(out);
+    await expect(bare.checkout('base', out)).rejects.toMatchObject({ code: 'EEXIST' });
+    expect(await readdir(out)).toEqual([]);
+    const below = `${fresh()}/below`;
+    await expect(bare.checkout('base', below)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 });
 

@@ -52,6 +52,8 @@ export interface NativeBinding extends NativeApt, NativeDeb, NativeOstree, Nativ
     environment: readonly string[],
     descriptors: readonly number[],
   ): NativeJob<number>;
+  /** Has the directories to be made in this one put apart from each other, where ext4 is below. */
+  spreadDirectories(path: string | Buffer): void;
   /** `rm -rf`, without crossing into mounts; a missing path is fine. */
   removeTree(path: string | Buffer): NativeJob<void>;
 }

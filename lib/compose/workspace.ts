@@ -30,6 +30,8 @@ export class Workspace {
   static async create(repo: Repo): Promise<Workspace> {
     const parent = path.join(stateDirectory(repo), 'work');
     await mkdir(parent, { recursive: true, mode: 0o700 });
+    // libostree keeps what it writes in a directory of tmp/ until it is stored.
+    for (const place of [parent, path.join(repo.path, 'tmp')]) binding().spreadDirectories(place);
     await removeAbandoned(parent);
     while (true) {
       const directory = await mkdtemp(path.join(parent, 'compose.'));

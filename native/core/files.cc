@@ -157,12 +157,30 @@ Napi::Value TryLock(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), result == 0);
 }
 
+// Asks ext4 to put each directory made in this one somewhere else on the disk. Otherwise what is
+// made now comes beside what was removed just before, and for each new file ext4 passes over all
+// inodes that were freed in the last minutes, which takes it many times as long.
+Napi::Value SpreadDirectories(const Napi::CallbackInfo& info) {
+  const std::string path = Arguments(info).Path(0, "path");
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) throw FromErrno(errno, "Opening a directory", path).ToJs(info.Env());
+  int flags = 0;
+  if (ioctl(fd.get(), FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_TOPDIR_FL) == 0) {
+    flags |= FS_TOPDIR_FL;
+    // Other file systems know nothing of it, nor need they.
+    ioctl(fd.get(), FS_IOC_SETFLAGS, &flags);
+  }
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 void InitFiles(Napi::Env env, Napi::Object exports) {
   exports.Set("createPipe", Napi::Function::New<CreatePipe>(env, "createPipe"));
   exports.Set("closeDescriptor", Napi::Function::New<CloseDescriptor>(env, "closeDescriptor"));
   exports.Set("tryLock", Napi::Function::New<TryLock>(env, "tryLock"));
+  exports.Set("spreadDirectories",
+              Napi::Function::New<SpreadDirectories>(env, "spreadDirectories"));
   exports.Set("removeTree", Napi::Function::New<RemoveTree>(env, "removeTree"));
 }
 

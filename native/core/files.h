@@ -5,7 +5,7 @@
 
 namespace apt_ostree {
 
-// Registers `createPipe`, `closeDescriptor`, `tryLock` and `removeTree`.
+// Registers `createPipe`, `closeDescriptor`, `tryLock`, `spreadDirectories` and `removeTree`.
 void InitFiles(Napi::Env env, Napi::Object exports);
 
 }  // namespace apt_ostree

@@ -38,15 +38,6 @@ test('streams from one repository to another, more than there are threads for re
   expect(stats.contentBytesWritten).toBe(kMany * kSize);
 });
 
-/** The reader is done at the end of the archive, before the padding that follows. */
-async function* toTheEnd(stream: PassThrough) {
-  try {
-    yield* stream.iterator({ destroyOnReturn: false });
-  } finally {
-    stream.resume();
-  }
-}
-
 test('archives from one repository to another', async () => {
   await using target = await createRepo(scratch.join('archives'), 'bare-user');
   await target.transaction((transaction) =>
@@ -56,7 +47,7 @@ test('archives from one repository to another', async () => {
         using tree = MutableTree.create();
         await Promise.all([
           source.exportArchive('many', archive),
-          transaction.writeArchive(toTheEnd(archive), tree),
+          transaction.writeArchive(archive, tree),
         ]);
         expect(await tree.list(target, '/')).toHaveLength(kMany);
       }),

@@ -3,9 +3,9 @@
 import { createWriteStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Writable } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import { AbortError } from 'apt-ostree';
-import { Repo, type RepoMode, type TreeEntry } from 'apt-ostree/ostree';
+import { Repo, type RepoMode, type TreeEdit, type TreeEntry } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeDiskTree } from '../../support/disk-tree.js';
 import { listingLine } from '../../support/entries.js';
@@ -222,6 +222,23 @@ describe('an archive', () => {
     await handle.close();
     const listed = await run('tar', ['-tf', scratch.join('descriptor.tar')], { anyStatus: true });
     expect(listed.stdout).toContain('usr/bin/tool');
+  });
+
+  test('goes through a pipe into a tree, to the end of its padding', async () => {
+    await using few = await createRepo(scratch.join('few-thousand'), 'bare-user');
+    const edits = [...Array(3000).keys()].map(
+      (i): TreeEdit => ({ op: 'file', path: `/${i % 50}/${i}`, content: 'x'.repeat(i % 700) }),
+    );
+    await commitEdits(few, 'test', [{ op: 'mkdir', path: '/' }, ...edits]);
+    const { contents } = await few.loadCommit('test');
+    for (let i = 0; i < 5; i++) {
+      const pipe = new PassThrough();
+      const [, { tree }] = await Promise.all([
+        few.exportArchive('test', pipe),
+        few.commit({ trees: [{ archive: pipe }] }),
+      ]);
+      expect(tree.contents).toBe(contents);
+    }
   });
 
   test('in format pax keeps extended attributes', async () => {

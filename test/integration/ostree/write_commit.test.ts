@@ -2,7 +2,7 @@
 
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile, symlink, writeFile } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { variant } from 'apt-ostree';
 import {
@@ -212,6 +212,14 @@ describe('archives', () => {
       checksums.push(tree.contents);
     }
     expect(new Set(checksums).size).toBe(1);
+    // Who fills the stream may go on to the end of the padding, and succeeds.
+    const padded = new PassThrough();
+    const filled = pipeline(
+      Readable.from([bytes, ...Array(20).fill(Buffer.alloc(50_000))]),
+      padded,
+    );
+    expect((await repo.commit({ trees: [{ archive: padded }] })).tree.contents).toBe(checksums[0]);
+    await filled;
     // What follows the archive is no matter.
     const endless = (async function* () {
       yield bytes;
@@ -305,6 +313,26 @@ describe('archives', () => {
     setTimeout(() => abort.abort('late'), 50);
     await expect(stopped).rejects.toMatchObject({ name: 'AbortError', cause: 'late' });
     expect(silent.destroyed).toBe(true);
+    // Nor does this one, after the archive; nor may it break off there.
+    const unended = (end: () => Promise<void>) =>
+      (async function* () {
+        yield bytes;
+        yield Buffer.alloc(100_000);
+        await end();
+      })();
+    const later = new AbortController();
+    const waiting = commit(
+      unended(
+        () =>
+          new Promise((_, reject) => {
+            later.signal.addEventListener('abort', reject);
+            setTimeout(() => later.abort('later'), 50);
+          }),
+      ),
+      later.signal,
+    );
+    await expect(waiting).rejects.toMatchObject({ name: 'AbortError', cause: 'later' });
+    await expect(commit(unended(() => Promise.reject(failure)))).rejects.toBe(failure);
   });
 });
 

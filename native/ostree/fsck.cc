@@ -77,8 +77,11 @@ class Fsck {
   FsckReport Run() {
     CheckRefs();
     if (!stop_) CheckCommits();
+    // The command ends at a ref or binding that is wrong, before it has looked at objects: all of
+    // them are told about here, but no more is changed than it would.
+    if (!refs_wrong_) DeleteCommits();
     if (!stop_) CheckContents();
-    if (!stop_ && request_.add_tombstones) AddTombstones();
+    if (!stop_ && request_.add_tombstones && !refs_wrong_) AddTombstones();
     return std::move(report_);
   }
 
@@ -86,6 +89,7 @@ class Fsck {
   void Add(Fault fault) {
     ++report_.fault_count;
     if (!request_.all && fault.kind != "missing") stop_ = true;
+    if (!fault.ref.empty()) refs_wrong_ = true;
     if (report_.faults.size() < kMostErrors) report_.faults.push_back(std::move(fault));
   }
 
@@ -125,10 +129,22 @@ class Fsck {
                      false};
       if (!missing) {
         bad_commits_.insert(checksum);
-        fault.deleted = request_.remove && Delete(name);
+        if (ref.empty()) {
+          damaged_.emplace_back(report_.faults.size(), name);
+        } else {
+          fault.deleted = request_.remove && Delete(name);
+        }
       }
       Add(std::move(fault));
       return false;
+    }
+  }
+
+  void DeleteCommits() {
+    if (!request_.remove) return;
+    for (const auto& [index, name] : damaged_) {
+      const bool deleted = Delete(name);
+      if (index < report_.faults.size()) report_.faults[index].deleted = deleted;
     }
   }
 
@@ -290,12 +306,12 @@ class Fsck {
       const ObjectName name = found.key.name();
       Fault fault = {
           found.missing ? "missing" : "corrupt", found.message, name.text(), "", users[i], false};
-      fault.deleted = !found.missing && request_.remove && Delete(name);
+      fault.deleted = !found.missing && request_.remove && !refs_wrong_ && Delete(name);
       if (found.missing || fault.deleted) incomplete.insert(users[i].begin(), users[i].end());
       Add(std::move(fault));
     }
     // Nothing can be noted in a repository that is not ours to write.
-    if (!ostree_repo_is_writable(repo_, nullptr)) return;
+    if (refs_wrong_ || !ostree_repo_is_writable(repo_, nullptr)) return;
     for (const std::string& checksum : incomplete) {
       GError* error = nullptr;
       if (!ostree_repo_mark_commit_partial_reason(repo_, checksum.c_str(), TRUE,
@@ -325,7 +341,10 @@ class Fsck {
   JobContext& job_;
   FsckReport report_;
   bool stop_ = false;
+  bool refs_wrong_ = false;
   std::set<std::string> good_commits_, bad_commits_;
+  // Commits that no ref names, and where their faults are.
+  std::vector<std::pair<size_t, ObjectName>> damaged_;
   std::vector<std::string> whole_;
   // Commits whose parent is missing.
   std::vector<std::string> orphans_;

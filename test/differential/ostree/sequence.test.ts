@@ -124,11 +124,18 @@ const anyRev = ({ random, commits }: State) =>
     ? random.pick(commits).slice(0, random.pick([64, 64, 20]))
     : random.pick(kRefs) + random.pick(['', '', '', '^', '^^']);
 
+/** The library sets no ref to a commit that is not there; the command may. */
+async function isAbsent({ pair }: State, rev: string): Promise<boolean> {
+  const checksum = await pair.repo.tryResolveRev(rev).catch(() => undefined);
+  return checksum !== undefined && !(await pair.repo.hasObject('commit', checksum));
+}
+
 const createRef: Operation = async (state) => {
   const { random, pair } = state;
   const { repo } = pair;
   const [ref, rev] = [random.pick(kRefs), anyRev(state)];
   const force = random.chance(0.5);
+  if (await isAbsent(state, rev)) return;
   const ours = async () => {
     const checksum = await repo.resolveRev(rev);
     // Who wants no other ref overwritten looks first, as the command does.
@@ -155,7 +162,9 @@ const alias: Operation = async (state) => {
   const { random, pair } = state;
   const target = random.pick(kRefs.slice(0, 5));
   const ours = async () => {
-    if (await pair.repo.tryResolveRev('alias')) throw new Error('exists');
+    // An alias may be replaced.
+    const known = Object.hasOwn(await pair.repo.listRefs({ aliases: true }), 'alias');
+    if (!known && (await pair.repo.tryResolveRev('alias'))) throw new Error('exists');
     await pair.repo.setAlias('alias', target);
     return undefined;
   };
@@ -165,6 +174,7 @@ const alias: Operation = async (state) => {
 const reset: Operation = async (state) => {
   const { random, pair } = state;
   const [ref, rev] = [random.pick(kRefs.slice(0, 5)), anyRev(state)];
+  if (await isAbsent(state, rev)) return;
   const ours = async () => {
     await pair.repo.resolveRev(ref);
     const checksum = await pair.repo.resolveRev(rev);
@@ -299,7 +309,14 @@ const check: Operation = async (state) => {
     options.addTombstones = true;
     args.push('--add-tombstones');
   }
-  // Not bindings: at the first that is wrong the command ends, before it looks at objects.
+  if (random.chance(0.2)) {
+    options.verifyBindings = true;
+    args.push('--verify-bindings');
+  }
+  if (random.chance(0.1)) {
+    options.verifyBackRefs = true;
+    args.push('--verify-back-refs');
+  }
   if (random.chance(0.3)) args.push('--quiet');
   state.log.push(`fsck ${args.join(' ')}`);
   const { ok } = await pair.repo.fsck(options);
@@ -350,7 +367,7 @@ async function compare({ pair, log }: State): Promise<void> {
   await sameRepos(pair.ours, pair.theirs, text);
 }
 
-test.each(Array.from({ length: 8 }, (_, i) => i + 1))('sequence %i', async (seed) => {
+test.each(Array.from({ length: 30 }, (_, i) => i + 1))('sequence %i', async (seed) => {
   const mode = kModes[seed % kModes.length] ?? 'bare';
   const random = new Random(8000 + seed);
   await using pair = await repoPair(scratch.join(`sequence-${seed}`), mode);

@@ -164,6 +164,34 @@ test('refs and what commits are bound to', async () => {
   expect(bad.result.errors).toMatchObject([{ kind: 'missing', ref: 'bad' }]);
 });
 
+test.each<[string, (repo: string) => Promise<unknown>, FsckOptions]>([
+  [
+    'a wrong binding',
+    (repo) => ostreeOn(repo, 'refs', '--create=other', 'main'),
+    { verifyBindings: true },
+  ],
+  ['a binding without its ref', async () => {}, { verifyBackRefs: true }],
+  ['a missing commit', (repo) => writeFile(`${repo}/refs/heads/bad`, `${'0'.repeat(64)}\n`), {}],
+])('%s and a missing file: all is told, nothing changed', async (_name, damage, options) => {
+  const { result } = await both(
+    'archive',
+    async (repo) => {
+      await damage(repo);
+      await rm(object(repo, file, 'filez'));
+    },
+    [
+      '--all',
+      '--delete',
+      ...(options.verifyBindings ? ['--verify-bindings'] : []),
+      ...(options.verifyBackRefs ? ['--verify-back-refs'] : []),
+    ],
+    { ...options, delete: true },
+  );
+  expect(result.errors).toHaveLength(2);
+  expect(result.errors[1]).toMatchObject({ kind: 'missing', object: `${file}.file` });
+  expect(result.markedPartial).toEqual([]);
+});
+
 test('objects beside commits, an early end, an abort', async () => {
   const copy = await copyRepo(masters['bare-user'] ?? '', scratch.join('beside'));
   await using repo = await Repo.open(copy);

@@ -8,9 +8,11 @@ import { type AptRepository, createAptRepository } from '../test/support/apt-rep
 export interface BenchArchive extends AsyncDisposable {
   repository: AptRepository;
   codename: string;
+  /** What a Debian system has beyond the minimal base unless somebody says otherwise. */
+  standard: readonly string[];
 }
 
-/** A signed archive on loopback with the minimal base, `extra` packages and what they need. */
+/** A signed archive on loopback with a standard system, `extra` packages and what they need. */
 export async function benchArchive(
   directory: string,
   extra: readonly string[],
@@ -25,7 +27,10 @@ export async function benchArchive(
     ...(await cache.list({ essential: true })),
     ...(await cache.list({ priorities: ['required'] })),
   ].map(({ name }) => name);
-  const install = [...new Set([...base, 'apt', 'usr-is-merged', ...extra])];
+  const standard = (await cache.list({ priorities: ['important', 'standard'] })).map(
+    ({ name }) => name,
+  );
+  const install = [...new Set([...base, 'apt', 'usr-is-merged', ...standard, ...extra])];
   const { packages } = await cache.solve({ install, recommends: false });
   const files = await cache.fetch(packages);
   const repository = await createAptRepository({ codename });
@@ -34,5 +39,5 @@ export async function benchArchive(
   for (const file of files) await copyFile(file.path, path.join(pool, path.basename(file.path)));
   await repository.publish();
   process.stdout.write(`${files.length} real packages of ${codename}, the same for all sides\n`);
-  return { repository, codename, [Symbol.asyncDispose]: () => repository.stop() };
+  return { repository, codename, standard, [Symbol.asyncDispose]: () => repository.stop() };
 }

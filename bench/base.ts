@@ -7,8 +7,12 @@ import { run } from '../test/support/run.js';
 import type { BenchArchive } from './archive.js';
 import { measure, median, printComparison, printPhases } from './measure.js';
 
-/** A tree as mmdebstrap makes it; also the start of the layering comparison. */
-export async function mmdebstrap(archive: BenchArchive, target: string): Promise<void> {
+/** A tree as mmdebstrap makes it, with `extra` packages; also the start of the layering comparison. */
+export async function mmdebstrap(
+  archive: BenchArchive,
+  target: string,
+  extra: readonly string[] = [],
+): Promise<void> {
   const { repository, codename } = archive;
   const list = path.join(path.dirname(target), 'mmdebstrap.list');
   await writeFile(
@@ -17,7 +21,7 @@ export async function mmdebstrap(archive: BenchArchive, target: string): Promise
   );
   await run('mmdebstrap', [
     '--variant=minbase',
-    '--include=apt,usr-is-merged',
+    `--include=${['apt', 'usr-is-merged', ...extra].join(',')}`,
     '--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr',
     '--mode=root',
     '--quiet',

@@ -1,4 +1,4 @@
-/** Layering packages on a base, against apt-get in a checkout and `ostree commit`. */
+/** Layering packages on a standard system, against apt-get in a checkout and `ostree commit`. */
 
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,7 +8,7 @@ import type { BenchArchive } from './archive.js';
 import { mmdebstrap } from './base.js';
 import { measure, median, printComparison, printPhases } from './measure.js';
 
-/** What is layered, each on the bare base. */
+/** What is layered, each on the base. */
 export const kLayered: readonly { name: string; packages: readonly string[] }[] = [
   { name: 'htop', packages: ['htop'] },
   { name: 'nginx', packages: ['nginx'] },
@@ -23,7 +23,7 @@ export const kLayered: readonly { name: string; packages: readonly string[] }[] 
 async function theirBase(archive: BenchArchive, directory: string): Promise<string> {
   const repo = path.join(directory, 'layer-their-repo');
   const tree = path.join(directory, 'layer-tree');
-  await mmdebstrap(archive, tree);
+  await mmdebstrap(archive, tree, archive.standard);
   // No gpgv in a minimal root: the archive was checked when the tree was made.
   const { repository, codename } = archive;
   const list = `deb [trusted=yes] ${repository.url} ${codename} main\n`;
@@ -72,8 +72,11 @@ export async function benchLayer(
   const theirs = await theirBase(archive, directory);
   await using repo = await Repo.create(path.join(directory, 'layer-our-repo'), 'bare');
   const composer = new Composer({ repo, sources: archive.repository.source });
-  const base = (await composer.compose({ ref: 'base' })).commit;
-  const other = (await composer.compose({ ref: 'other', version: 'other' })).commit;
+  const standard = { packages: archive.standard };
+  const composed = await composer.compose({ ref: 'base', ...standard });
+  const base = composed.commit;
+  const other = (await composer.compose({ ref: 'other', version: 'other', ...standard })).commit;
+  process.stdout.write(`\nLayering on a base of ${composed.packages.length} packages\n`);
   for (const { name, packages } of kLayered) {
     const install = [...packages];
     const layer = () => composer.layer({ base, install, refresh: false, force: true });
@@ -83,19 +86,17 @@ export async function benchLayer(
     const ours = [];
     const unchanged = [];
     const moved = await measure(() => composer.layer({ base: other, install, refresh: false }));
-    const root = path.join(directory, 'layer-root');
-    const fresh = () => rm(root, { recursive: true, force: true });
     for (let round = 0; round < rounds; round++) {
-      await fresh();
-      copies.push(await measure(() => withApt(theirs, root, install, ['--force-copy'], [])));
-      await fresh();
+      // Nothing is removed before the end: ext4 makes new files slowly after that.
+      const root = (kind: string) => path.join(directory, `layer-${kind}-${install[0]}-${round}`);
+      const copy = root('copy');
+      copies.push(await measure(() => withApt(theirs, copy, install, ['--force-copy'], [])));
       const hardlinks = ['--require-hardlinks'];
       const speedup = ['--link-checkout-speedup'];
-      links.push(await measure(() => withApt(theirs, root, install, hardlinks, speedup)));
+      links.push(await measure(() => withApt(theirs, root('links'), install, hardlinks, speedup)));
       ours.push(await measure(layer));
       unchanged.push(await measure(() => composer.layer({ base, install, refresh: false })));
     }
-    await fresh();
     const sample = median(ours);
     const count = sample.result.changes.length;
     printComparison(`Layering ${name} (${count} new)`, { name: 'apt-ostree', sample }, [

@@ -25,6 +25,8 @@ root=$1 archive=$2
 shift 2
 # As in the sandbox: a name that resolves without a network.
 hostname localhost
+# SIOCSIFFLAGS with UP, LOOPBACK and RUNNING: bubblewrap brings up the interface of a new network.
+perl -e '$request = pack("a16s x22", "lo", 0x49); socket(S, 2, 2, 0) && ioctl(S, 0x8914, $request) || die $!'
 mount -t proc proc "$root/proc"
 mount --bind "$root/proc/sys" "$root/proc/sys"
 mount -o remount,bind,ro "$root/proc/sys"

@@ -55,6 +55,27 @@ export async function stageNasty(root: string): Promise<void> {
   await run('sh', ['-c', kScript, 'sh', root]);
 }
 
+/** dpkg-deb reads these two as well, and writes them no more. */
+const kRecompress = `
+import bz2, lzma, sys
+kind, deb = sys.argv[1:]
+compressed = bz2.compress if kind == 'bzip2' else lambda data: lzma.compress(data, lzma.FORMAT_ALONE)
+data = open(deb, 'rb').read()
+out, place = data[:8], 8
+while place < len(data):
+    name, size = data[place:place + 16].strip(), int(data[place + 48:place + 58])
+    header, body = data[place:place + 60], data[place + 60:place + 60 + size]
+    place += 60 + size + size % 2
+    if name == b'data.tar':
+        body = compressed(body)
+        name = b'data.tar.bz2' if kind == 'bzip2' else b'data.tar.lzma'
+        header = name.ljust(16) + header[16:48] + str(len(body)).encode().ljust(10) + header[58:]
+    out += header + body + b'\\n' * (len(body) % 2)
+open(deb, 'wb').write(out)
+`;
+
 export async function buildStaged(root: string, deb: string, compression = 'xz'): Promise<void> {
-  await run('dpkg-deb', [`-Z${compression}`, '-z1', '-b', root, deb]);
+  const old = compression === 'bzip2' || compression === 'lzma';
+  await run('dpkg-deb', [`-Z${old ? 'none' : compression}`, '-z1', '-b', root, deb]);
+  if (old) await run('python3', ['-c', kRecompress, compression, deb]);
 }

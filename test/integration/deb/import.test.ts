@@ -84,7 +84,7 @@ describe('importDebs', () => {
     expect((await repo.loadCommit(imported.commit)).timestamp.getTime()).toBe(0);
   });
 
-  it.each(['gzip', 'zstd', 'none'])('makes the same tree of %s', async (compression) => {
+  it.each(['gzip', 'zstd', 'none', 'bzip2', 'lzma'])('makes the same tree of %s', async (compression) => {
     const other = work.join(`nasty-${compression}.deb`);
     await buildStaged(work.join('nasty'), other, compression);
     const first = await importOne();

@@ -59,6 +59,7 @@ const kDebian = {
     e2fsprogs: 'chattr, to remove deployments',
     openssl: 'certificates of test servers',
     systemd: 'systemd-tmpfiles and -sysusers, to make trees as a machine has them',
+    ucf: 'what maintainer scripts of a test use',
     strace: 'shows which files are opened',
     'clang-format': 'format of C++',
   },

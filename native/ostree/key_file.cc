@@ -13,6 +13,9 @@ namespace apt_ostree {
 
 namespace {
 
+constexpr auto kKeepAll =
+    static_cast<GKeyFileFlags>(G_KEY_FILE_KEEP_COMMENTS | G_KEY_FILE_KEEP_TRANSLATIONS);
+
 bool HasControl(const std::string& text) {
   return std::any_of(text.begin(), text.end(),
                      [](unsigned char c) { return c < 0x20 || c == 0x7f; });
@@ -37,6 +40,19 @@ bool IsKeyName(const std::string& text) {
   // A line that starts with # would be read as a comment.
   return !base.empty() && base.front() != ' ' && base.front() != '#' && base.back() != ' ' &&
          base.find_first_of("=[]") == std::string::npos;
+}
+
+// GLib leaves the empty lines that stood before a group which is gone. Between groups it writes one
+// where there is none.
+void DropEmptyEnd(GKeyFile* file) {
+  std::string text = KeyFileText(file);
+  const size_t end = text.find_last_not_of('\n');
+  if (end == std::string::npos || text.size() - end <= 2) return;
+  text.resize(end + 2);
+  GError* error = nullptr;
+  if (!g_key_file_load_from_data(file, text.data(), text.size(), kKeepAll, &error)) {
+    throw FromGError(error, "Reading a key file");
+  }
 }
 
 }  // namespace
@@ -112,9 +128,10 @@ KeyFileGroups ReadKeyFile(GKeyFile* file) {
 }
 
 void WriteInto(GKeyFile* file, const KeyFileGroups& groups) {
+  bool removed = false;
   for (const auto& [group, keys] : groups) {
     if (!keys) {
-      g_key_file_remove_group(file, group.c_str(), nullptr);
+      removed |= g_key_file_remove_group(file, group.c_str(), nullptr) != FALSE;
       continue;
     }
     for (const auto& [key, value] : *keys) {
@@ -125,6 +142,7 @@ void WriteInto(GKeyFile* file, const KeyFileGroups& groups) {
       }
     }
   }
+  if (removed) DropEmptyEnd(file);
 }
 
 Napi::Value KeyFileToJs(Napi::Env env, const KeyFileGroups& groups) {
@@ -152,10 +170,7 @@ GKeyFilePtr LoadKeyFile(int directory, const std::string& path) {
   GError* error = nullptr;
   // An empty text counts as an error to GLib.
   if (!text.empty() &&
-      !g_key_file_load_from_data(
-          key_file.get(), text.data(), text.size(),
-          static_cast<GKeyFileFlags>(G_KEY_FILE_KEEP_COMMENTS | G_KEY_FILE_KEEP_TRANSLATIONS),
-          &error)) {
+      !g_key_file_load_from_data(key_file.get(), text.data(), text.size(), kKeepAll, &error)) {
     throw FromGError(error, "Reading a key file").Detail("path", path);
   }
   return key_file;

@@ -127,6 +127,23 @@ const shown: Record<Rule, () => Promise<void>> = {
     expect(errors).toMatchObject([{ kind: 'missing', object: `${checksum}.dirtree` }]);
     expect(commits).toBeGreaterThan(0);
   },
+  async wrongRefs() {
+    const copies = [out('bound-theirs'), out('bound-ours')];
+    const checksum = (await pair.repo.stat('main', '/file')).checksum ?? '';
+    for (const copy of copies) {
+      await copyRepo(pair.ours, copy);
+      await command(copy, 'refs', '--create=unbound', 'main');
+      await rm(`${copy}/objects/${checksum.slice(0, 2)}/${checksum.slice(2)}.filez`);
+    }
+    const flags = ['--all', '--verify-bindings'];
+    const { stderr, status } = await ostreeOn(copies[0] ?? '', 'fsck', ...flags);
+    expect([status, stderr]).toEqual([1, expect.stringContaining('unbound')]);
+    expect(stderr).not.toContain(checksum);
+    await using repo = await Repo.open(copies[1] ?? '');
+    const { errors, markedPartial } = await repo.fsck({ verifyBindings: true });
+    expect(errors.map(({ kind }) => kind)).toEqual(['binding', 'missing']);
+    expect(markedPartial).toEqual([]);
+  },
   async metadataCommit() {
     const copies = [out('collection-theirs'), out('collection-ours')];
     for (const copy of copies) {

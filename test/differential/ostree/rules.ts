@@ -19,6 +19,8 @@ export const kRules = {
     'the command shows numbers of metadata with their bytes turned round, unless told not to; here they are what was written',
   missingDirectories:
     'fsck of the command ends at the first directory object that is missing; here it goes on and lists all',
+  wrongRefs:
+    'fsck of the command ends at the first ref or binding that is wrong; here it goes on and lists all, and changes nothing either',
   metadataCommit:
     'the command adds a commit `ostree-metadata` to the summary of a repository with a collection id; here `regenerate` writes the summary alone, as the function of libostree does',
   switchedRefs:

@@ -243,7 +243,7 @@ async function compare({ pair, log }: State): Promise<void> {
 }
 
 describe.each(Object.keys(kLoaders))('with boot loader %s', (loader) => {
-  test.each([1, 2])('sequence %i', async (seed) => {
+  test.each([1, 2, 3, 4])('sequence %i', async (seed) => {
     const random = new Random(10_000 + seed * 10 + Object.keys(kLoaders).indexOf(loader));
     const name = `${loader}-${seed}`;
     await using host = await Sysroot.initialize(scratch.join(`${name}-server`));

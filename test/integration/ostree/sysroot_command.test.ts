@@ -158,7 +158,7 @@ test('origin files keep order, comments and unknown keys, through upgrades as we
     'new',
   ]);
   await pair.sysroot.setOrigin(deployment.id, { new: null });
-  expect(await readFile(file, 'utf8')).not.toContain('[new]');
+  expect(await readFile(file, 'utf8')).toMatch(/\nextra=yes\n$/);
   // As `ostree admin set-origin` leaves it.
   await pair.admin('set-origin --index=0', 'remote', 'https://example.com/repo', 'branch');
   await using repo = await pair.sysroot.repo();

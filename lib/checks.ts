@@ -95,7 +95,7 @@ export type Members<T> = { readonly [Name in keyof T]-?: true };
  */
 export function checkMembers(
   value: unknown,
-  members: Readonly<Record<string, true>>,
+  members: Readonly<Record<string, unknown>>,
   name = 'options',
 ): asserts value is object {
   checkOptions(value, name);

@@ -7,6 +7,7 @@ export {
   Composer,
   type ComposerOptions,
   type LayerOptions,
+  type RefreshOptions,
   type RelayerOptions,
 } from './compose/composer.js';
 export {

@@ -4,7 +4,7 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import type { NativeErrorShape, NativeJob } from '../types/binding.js';
-import { checkFunction, checkMembers, checkOptions, type Members } from './checks.js';
+import { checkFunction, checkMembers, type Members } from './checks.js';
 import {
   AbortError,
   AptError,
@@ -43,8 +43,7 @@ export async function runJob<T, P = never>(
   onProgress?: (event: P) => void,
 ): Promise<T> {
   // What else a call takes it has checked by itself.
-  if (family === 'ostree') checkMembers(options, kJobOptions);
-  else checkOptions(options);
+  checkMembers(options, kJobOptions);
   const { signal } = options;
   checkSignal(signal);
   if (onProgress !== undefined) checkFunction(onProgress, 'options.onProgress');

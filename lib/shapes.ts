@@ -4,6 +4,7 @@ import {
   checkArray,
   checkBoolean,
   checkDate,
+  checkMembers,
   checkNumber,
   checkOneOf,
   checkOptions,
@@ -54,6 +55,18 @@ export function objectOf(members: Readonly<Record<string, Check>>): Check {
     for (const [key, check] of Object.entries(members)) {
       check((value as Record<string, unknown>)[key], `${name}.${key}`);
     }
+  };
+}
+
+/** A check for each member that a type of options has: TypeScript compares both. */
+export type MemberChecks<T> = { readonly [Name in keyof T]-?: Check };
+
+/** An object with no other members than these. */
+export function optionsOf(members: Readonly<Record<string, Check>>): Check {
+  const checkEach = objectOf(members);
+  return (value, name) => {
+    checkMembers(value, members, name);
+    checkEach(value, name);
   };
 }
 

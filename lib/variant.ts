@@ -15,7 +15,7 @@
  */
 
 import { binding } from './binding.js';
-import { checkBytes, checkOneOf, checkOptions, checkString } from './checks.js';
+import { checkBytes, checkMembers, checkOneOf, checkString, type Members } from './checks.js';
 import { callNative } from './job.js';
 
 /** A value with the GVariant type to build it with (see glib's documentation of type strings). */
@@ -28,6 +28,8 @@ export interface Variant {
 export interface ByteOrderOptions {
   byteOrder?: 'little' | 'big';
 }
+
+const kByteOrder: Members<ByteOrderOptions> = { byteOrder: true };
 
 /**
  * A value with the GVariant type that it is to have. Synchronous, as all functions of GVariant are.
@@ -55,7 +57,7 @@ export function variant(type: string, value: unknown): Variant {
  * variantToBytes(variant('(su)', ['a', 7]))
  */
 export function variantToBytes(value: Variant, options: ByteOrderOptions = {}): Buffer {
-  checkOptions(options);
+  checkMembers(options, kByteOrder);
   checkString(value?.type, 'value.type');
   const swap = swapped(options);
   return callNative('ostree', () => binding().variantToBytes(value.type, value.value, swap));
@@ -73,7 +75,7 @@ export function variantFromBytes(
   bytes: Uint8Array,
   options: ByteOrderOptions & { typed?: boolean } = {},
 ): unknown {
-  checkOptions(options);
+  checkMembers(options, { ...kByteOrder, typed: true } satisfies Members<typeof options>);
   checkString(type, 'type');
   checkBytes(bytes, 'bytes');
   const { typed = false } = options;
@@ -91,7 +93,7 @@ export function variantFromBytes(
  * variantToText(variant('u', 5)) // 'uint32 5'
  */
 export function variantToText(value: Variant, options: { annotate?: boolean } = {}): string {
-  checkOptions(options);
+  checkMembers(options, { annotate: true } satisfies Members<typeof options>);
   checkString(value?.type, 'value.type');
   const { annotate = true } = options;
   return callNative('ostree', () => binding().variantToText(value.type, value.value, annotate));

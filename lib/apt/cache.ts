@@ -1,10 +1,17 @@
 import type { NativeListPage, NativeTable } from '../../types/apt.js';
-import { checkOptions, checkPath, checkString, checkStrings, type PathLike } from '../checks.js';
+import {
+  checkMembers,
+  checkPath,
+  checkString,
+  checkStrings,
+  type Members,
+  type PathLike,
+} from '../checks.js';
 import type { ErrorMessage } from '../errors.js';
-import { callNative, type JobOptions, runJob } from '../job.js';
+import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
 import { arrayOf, aString, objectOf } from '../shapes.js';
 import type { FetchEvent } from './context.js';
-import { AptMarks, type MarksOptions } from './marks.js';
+import { AptMarks, kMarksOptions, type MarksOptions } from './marks.js';
 import {
   type AptPlan,
   type PackageName,
@@ -16,7 +23,7 @@ import {
 import { AptSourceReader } from './source_packages.js';
 import { type AptPackageState, stateOf } from './state.js';
 import { rowsOf } from './table.js';
-import { explain, type WhyNot, type WhyNotOptions } from './why_not.js';
+import { explain, kWhyNotOptions, type WhyNot, type WhyNotOptions } from './why_not.js';
 
 export type {
   AptOperation,
@@ -89,6 +96,13 @@ export interface FetchedPackage extends WantedPackage {
   sha256: string;
 }
 
+const kListFilter: Members<ListFilter> = {
+  ...kJobOptions,
+  essential: true,
+  installed: true,
+  priorities: true,
+};
+const kFetchOptions: Members<FetchOptions> = { ...kJobOptions, onProgress: true };
 const checkWanted = arrayOf(objectOf({ name: aString, architecture: aString, version: aString }));
 
 /**
@@ -137,7 +151,7 @@ export class AptCache extends AptSourceReader {
    * @see `pkgCache::PkgIterator`
    */
   async list(filter: ListFilter = {}): Promise<AptPackageSummary[]> {
-    checkOptions(filter, 'filter');
+    checkMembers(filter, kListFilter, 'filter');
     const { signal, essential, installed } = filter;
     const priorities =
       filter.priorities == null ? undefined : checkStrings(filter.priorities, 'filter.priorities');
@@ -178,7 +192,6 @@ export class AptCache extends AptSourceReader {
    * @see `pkgProblemResolver`, `pkgPackageManager`
    */
   async solve(request: SolveRequest): Promise<AptPlan> {
-    checkOptions(request, 'request');
     const native = toNative(request);
     const { signal } = request;
     return toPlan(await runJob('apt', () => this.native.solve(native), { signal }));
@@ -198,7 +211,7 @@ export class AptCache extends AptSourceReader {
    * @see `pkgProblemResolver`, `pkgDepCache`
    */
   whyNot(what: string, options: WhyNotOptions = {}): Promise<WhyNot | undefined> {
-    checkOptions(options);
+    checkMembers(options, kWhyNotOptions);
     const { recommends, signal } = options;
     return explain(this, what, { signal }, () =>
       this.solve({ install: [what], order: false, recommends, signal }),
@@ -212,9 +225,9 @@ export class AptCache extends AptSourceReader {
    * @see `pkgDepCache`
    */
   async marks(options: MarksOptions = {}): Promise<AptMarks> {
-    checkOptions(options);
-    const { recommends } = options;
-    const native = await runJob('apt', () => this.native.marks({ recommends }), options);
+    checkMembers(options, kMarksOptions);
+    const { recommends, signal } = options;
+    const native = await runJob('apt', () => this.native.marks({ recommends }), { signal });
     return new AptMarks(native, this);
   }
 
@@ -226,7 +239,6 @@ export class AptCache extends AptSourceReader {
    * @see `EDSP::WriteScenario`
    */
   async scenario(request: SolveRequest, file: PathLike): Promise<void> {
-    checkOptions(request, 'request');
     const native = withoutPseudo(request);
     const path = checkPath(file, 'file');
     await runJob('apt', () => this.native.scenario(native, path), { signal: request.signal });
@@ -244,7 +256,8 @@ export class AptCache extends AptSourceReader {
     packages: readonly WantedPackage[],
     options: FetchOptions = {},
   ): Promise<FetchedPackage[]> {
-    checkOptions(options);
+    checkMembers(options, kFetchOptions);
+    const { signal, onProgress } = options;
     checkWanted(packages, 'packages');
     const fields: string[] = [];
     for (const { name, architecture, version } of packages) {
@@ -254,8 +267,8 @@ export class AptCache extends AptSourceReader {
     const table = await runJob<Result, FetchEvent>(
       'apt',
       (progress) => this.native.fetch(fields, progress),
-      options,
-      options.onProgress,
+      { signal },
+      onProgress,
     );
     return rowsOf(table, (row) => ({ ...row }));
   }

@@ -6,14 +6,16 @@ import {
   checkArchitecture,
   checkArray,
   checkFunction,
+  checkMembers,
   checkOptions,
   checkPath,
   checkString,
   checkStrings,
+  type Members,
   type PathLike,
 } from '../checks.js';
 import { AptError, type ErrorMessage, invalidArgType, invalidArgValue } from '../errors.js';
-import { callNative, type JobOptions, runJob } from '../job.js';
+import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
 import { AptCache } from './cache.js';
 import { type CommitDatabase, type CommitTree, databaseOfCommit } from './commit_database.js';
 import { type AptCredentials, formatCredentials, splitCredentials } from './portable.js';
@@ -129,6 +131,27 @@ export interface OpenOptions extends JobOptions {
   debs?: readonly PathLike[];
 }
 
+const kUpdateOptions: Members<UpdateOptions> = { ...kJobOptions, onProgress: true, strict: true };
+const kContextOptions: Members<AptContextOptions & JobOptions> = {
+  ...kJobOptions,
+  directory: true,
+  root: true,
+  dpkgStatus: true,
+  extendedStates: true,
+  architecture: true,
+  architectures: true,
+  sources: true,
+  keyrings: true,
+  auth: true,
+  preferences: true,
+  recommends: true,
+  runningKernel: true,
+  phasedUpdates: true,
+  rootConfig: true,
+  config: true,
+};
+const kCredentials: Members<AptCredentials> = { machine: true, login: true, password: true };
+
 /** What became of one source. */
 export interface UpdateSource {
   uri: string;
@@ -183,7 +206,7 @@ export class AptContext {
    * @see `pkgSourceList`, apt.conf(5)
    */
   static async create(options: AptContextOptions & JobOptions): Promise<AptContext> {
-    checkOptions(options);
+    checkMembers(options, kContextOptions);
     const directory = checkPath(options.directory, 'options.directory');
     const architecture = options.architecture ?? binding().versions.architecture;
     checkArchitecture(architecture, 'options.architecture');
@@ -204,6 +227,7 @@ export class AptContext {
       checkPath(file, 'options.keyrings'),
     );
     const logins: AptCredentials[] = [...(options.auth ?? [])];
+    for (const login of logins) checkMembers(login, kCredentials, 'options.auth[]');
     const bare = sources.map((source) => withoutCredentials(source, logins));
     if (options.runningKernel !== undefined) {
       checkString(options.runningKernel, 'options.runningKernel');
@@ -236,7 +260,7 @@ export class AptContext {
           runningKernel: options.runningKernel,
           config,
         }),
-      options,
+      { signal: options.signal },
     );
     const context = new AptContext(native, directory, architecture, files.extendedStates);
     try {
@@ -259,12 +283,13 @@ export class AptContext {
    * @see `AcquireUpdate`
    */
   async update(options: UpdateOptions = {}): Promise<UpdateResult> {
-    checkOptions(options);
+    checkMembers(options, kUpdateOptions);
+    const { signal, onProgress, strict = false } = options;
     const result = await runJob<NativeUpdateResult, FetchEvent>(
       'apt',
-      (progress) => this.#native.update(options.strict ?? false, progress),
-      options,
-      options.onProgress,
+      (progress) => this.#native.update(strict, progress),
+      { signal },
+      onProgress,
     );
     return {
       sources: rowsOf(result.sources, (row) => ({
@@ -309,13 +334,16 @@ export class AptContext {
    * @see `pkgCacheFile::Open`
    */
   async open(options: OpenOptions = {}): Promise<AptCache> {
-    checkOptions(options);
+    checkMembers(options, { ...kJobOptions, debs: true } satisfies Members<typeof options>);
     checkArray(options.debs ?? [], 'options.debs');
     const debs = Array.from(options.debs ?? [], (deb) => checkPath(deb, 'options.debs'));
-    return new AptCache(await runJob('apt', () => this.#native.open(debs), options), {
-      architecture: this.architecture,
-      extendedStates: this.#extendedStates,
-    });
+    return new AptCache(
+      await runJob('apt', () => this.#native.open(debs), { signal: options.signal }),
+      {
+        architecture: this.architecture,
+        extendedStates: this.#extendedStates,
+      },
+    );
   }
 
   /**
@@ -344,6 +372,8 @@ function withoutCredentials(source: AptSource, logins: AptCredentials[]): AptSou
 async function readDatabase(options: AptContextOptions): Promise<CommitDatabase | undefined> {
   const { dpkgStatus } = options;
   if (!isCommitTree(dpkgStatus)) return undefined;
+  const members = { repo: true, commit: true } satisfies Members<CommitTree>;
+  checkMembers(dpkgStatus, members, 'options.dpkgStatus');
   checkString(dpkgStatus.commit, 'options.dpkgStatus.commit');
   checkFunction(dpkgStatus.repo?.readFile, 'options.dpkgStatus.repo.readFile');
   const found = await databaseOfCommit(dpkgStatus);
@@ -402,6 +432,7 @@ function phasing(wish: AptContextOptions['phasedUpdates']): Record<string, strin
   if (typeof wish !== 'object' || wish === null) {
     throw invalidArgValue('options.phasedUpdates', "must be 'always', 'never' or a machine id");
   }
+  checkMembers(wish, { machineId: true }, 'options.phasedUpdates');
   checkString(wish.machineId, 'options.phasedUpdates.machineId');
   return { 'APT::Machine-ID': wish.machineId };
 }

@@ -4,7 +4,7 @@
  * spelling of fields, blank lines, line ends.
  */
 
-import { checkOptions, checkString } from '../checks.js';
+import { checkMembers, checkOptions, checkString, type Members } from '../checks.js';
 import { AptError, invalidArgValue } from '../errors.js';
 import { checkInstance, checkIterable } from '../shapes.js';
 
@@ -119,7 +119,7 @@ export class Deb822Stanza implements Iterable<[name: string, value: string]> {
    * @see deb822(5)
    */
   set(name: string, value: string, options: { before?: string } = {}): this {
-    checkOptions(options);
+    checkMembers(options, { before: true } satisfies Members<typeof options>);
     checkName(name);
     checkString(value, 'value');
     if (options.before != null) checkString(options.before, 'options.before');
@@ -241,7 +241,7 @@ export class Deb822 {
    * @see deb822(5)
    */
   static parse(text: string, options: { path?: string } = {}): Deb822 {
-    checkOptions(options);
+    checkMembers(options, { path: true } satisfies Members<typeof options>);
     checkString(text, 'text');
     const { path } = options;
     if (path !== undefined) checkString(path, 'options.path');
@@ -319,7 +319,7 @@ export class Deb822 {
     options: { before?: Deb822Stanza } = {},
   ): Deb822Stanza {
     checkOptions(fields, 'fields');
-    checkOptions(options);
+    checkMembers(options, { before: true } satisfies Members<typeof options>);
     if (options.before != null) checkInstance(options.before, Deb822Stanza, 'options.before');
     const stanza = new Deb822Stanza([], this.#eol);
     for (const [name, value] of Object.entries(fields)) stanza.set(name, value);

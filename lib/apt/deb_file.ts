@@ -8,9 +8,9 @@ import type {
   NativeOpenedDeb,
 } from '../../types/deb.js';
 import { binding } from '../binding.js';
-import { checkOptions, checkPath, checkString, type PathLike } from '../checks.js';
+import { checkMembers, checkPath, checkString, type Members, type PathLike } from '../checks.js';
 import { AptError, invalidArgType } from '../errors.js';
-import { type JobOptions, runJob } from '../job.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 import { Deb822 } from './deb822.js';
 import { changelogText, kChangelogs } from './source_packages.js';
 
@@ -281,12 +281,14 @@ export class DebFile {
    * @see dpkg-deb(1)
    */
   async extractTo(directory: PathLike, options: DebExtractOptions = {}): Promise<DebExtracted> {
-    checkOptions(options);
+    checkMembers(options, { ...kJobOptions, owners: true } satisfies Members<typeof options>);
     const target = checkPath(directory, 'directory');
     const owners = options.owners ?? process.geteuid?.() === 0;
     if (typeof owners !== 'boolean')
       throw invalidArgType('options.owners', 'of type boolean', owners);
-    return runJob('apt', () => this.#native.extract(target, owners), options);
+    return runJob('apt', () => this.#native.extract(target, owners), {
+      signal: options.signal,
+    });
   }
 }
 

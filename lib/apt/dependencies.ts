@@ -1,7 +1,14 @@
 /** Dependencies as control files write them, without a cache. See deb-control(5). */
 
 import { binding } from '../binding.js';
-import { checkBoolean, checkOneOf, checkOptions, checkString, checkStrings } from '../checks.js';
+import {
+  checkBoolean,
+  checkMembers,
+  checkOneOf,
+  checkString,
+  checkStrings,
+  type Members,
+} from '../checks.js';
 import { invalidArgValue } from '../errors.js';
 import { arrayOf, aString, objectOf, oneOf, optional } from '../shapes.js';
 import { compareVersions } from './version.js';
@@ -33,6 +40,11 @@ export interface ParseDependsOptions {
   source?: boolean;
 }
 
+const kParseDependsOptions: Members<ParseDependsOptions> = {
+  architecture: true,
+  profiles: true,
+  source: true,
+};
 const kPackage = /^[A-Za-z0-9][A-Za-z0-9+._-]*$/;
 const kArchitecture = /^[a-z0-9][a-z0-9-]*$/;
 /** `<` and `>` are what `<=` and `>=` were written as once. */
@@ -49,7 +61,7 @@ const kPart =
  */
 export function parseDepends(text: string, options: ParseDependsOptions = {}): DependencyGroup[] {
   checkString(text, 'text');
-  checkOptions(options);
+  checkMembers(options, kParseDependsOptions);
   const { architecture = binding().versions.architecture, source = false } = options;
   checkString(architecture, 'options.architecture');
   checkBoolean(source, 'options.source');

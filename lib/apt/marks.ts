@@ -1,7 +1,7 @@
 import type { NativeAptMarks } from '../../types/apt.js';
-import { checkOneOf, checkOptions, checkString } from '../checks.js';
+import { checkMembers, checkOneOf, checkOptions, checkString, type Members } from '../checks.js';
 import { invalidArgType, type UnmetDependency } from '../errors.js';
-import { callNative, type JobOptions, runJob } from '../job.js';
+import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
 import { readRegularFile } from '../read-file.js';
 import { Columns, pages } from './batch.js';
 import { type AutoMark, updateExtendedStates } from './extended_states.js';
@@ -21,6 +21,9 @@ export interface MarksOptions extends JobOptions {
   /** Whether recommended packages come in. Default: as the context has it. */
   recommends?: boolean;
 }
+
+/** @internal */
+export const kMarksOptions: Members<MarksOptions> = { ...kJobOptions, recommends: true };
 
 /**
  * One edit; `package` is a text as in `SolveRequest`. There `name-` and `name+` install or remove in
@@ -91,18 +94,20 @@ export interface AptNeed extends PackageName {
   type: string;
 }
 
-const kKinds: readonly MarkEdit['kind'][] = [
-  'install',
-  'reinstall',
-  'remove',
-  'keep',
-  'auto',
-  'manual',
-  'hold',
-  'unhold',
-  'candidate',
-  'forbid',
-];
+const kEdit = { kind: true, package: true } as const;
+const kEdits: { readonly [Kind in MarkEdit['kind']]: Members<MarkEdit & { kind: Kind }> } = {
+  install: { ...kEdit, dependencies: true, auto: true },
+  reinstall: kEdit,
+  remove: { ...kEdit, purge: true },
+  keep: kEdit,
+  auto: kEdit,
+  manual: kEdit,
+  hold: kEdit,
+  unhold: kEdit,
+  candidate: kEdit,
+  forbid: kEdit,
+};
+const kKinds = Object.keys(kEdits) as readonly MarkEdit['kind'][];
 const kResolutions = [
   'install',
   'keep',
@@ -168,10 +173,9 @@ export class AptMarks {
    */
   edit(...edits: readonly MarkEdit[]): Promise<MarkCounts> {
     for (const edit of edits) {
-      if (typeof edit !== 'object' || edit === null) {
-        throw invalidArgType('edits', 'of type object', edit);
-      }
+      checkOptions(edit, 'edits');
       checkOneOf(edit.kind, kKinds, 'edit.kind');
+      checkMembers(edit, kEdits[edit.kind], 'edit');
       checkString(edit.package, 'edit.package');
     }
     return runJob('apt', () => this.#native.edit(edits.map((edit) => ({ ...edit }))));
@@ -252,7 +256,7 @@ export class AptMarks {
    * @see `pkgProblemResolver`
    */
   async whyNot(what: string, options: JobOptions = {}): Promise<WhyNot | undefined> {
-    checkOptions(options);
+    checkMembers(options, kJobOptions);
     const { signal } = options;
     await using branch = await this.branch({ signal });
     return await explain(this.#reader, what, { signal }, () =>
@@ -267,7 +271,7 @@ export class AptMarks {
    * @see apt-mark(8)
    */
   async extendedStates(options: JobOptions = {}): Promise<string> {
-    checkOptions(options);
+    checkMembers(options, kJobOptions);
     const { architecture, extendedStates: file } = this.#reader.about;
     const before = file === undefined ? '' : await readIfThere(file);
     const marks: AutoMark[] = [];
@@ -296,7 +300,7 @@ export class AptMarks {
    * @see dpkg(1)
    */
   async selections(options: JobOptions = {}): Promise<string> {
-    checkOptions(options);
+    checkMembers(options, kJobOptions);
     const { architecture: native } = this.#reader.about;
     const lines: string[] = [];
     for await (const page of this.#states(options)) {
@@ -342,8 +346,9 @@ export class AptMarks {
    * @see `pkgPackageManager`
    */
   async plan(options: JobOptions & Pick<SolveRequest, 'order'> = {}): Promise<AptPlan> {
-    checkOptions(options);
-    return toPlan(await runJob('apt', () => this.#native.plan(options.order ?? true), options));
+    checkMembers(options, { ...kJobOptions, order: true } satisfies Members<typeof options>);
+    const { order = true, signal } = options;
+    return toPlan(await runJob('apt', () => this.#native.plan(order), { signal }));
   }
 
   /**
@@ -355,7 +360,6 @@ export class AptMarks {
    * @see {@link AptCache.solve}
    */
   async solve(request: SolveRequest): Promise<AptPlan> {
-    checkOptions(request, 'request');
     const native = withoutPseudo(request);
     const { signal } = request;
     return toPlan(await runJob('apt', () => this.#native.solve(native), { signal }));

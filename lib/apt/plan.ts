@@ -1,9 +1,15 @@
 /** Requests to change a system, and the plans that meet them. */
 
 import type { NativePlan, NativeRequest, NativeTable } from '../../types/apt.js';
-import { checkArchitecture, checkOneOf, checkOptions, checkString } from '../checks.js';
+import {
+  checkArchitecture,
+  checkMembers,
+  checkOneOf,
+  checkString,
+  type Members,
+} from '../checks.js';
 import { type ErrorMessage, invalidArgType, invalidArgValue } from '../errors.js';
-import type { JobOptions } from '../job.js';
+import { type JobOptions, kJobOptions } from '../job.js';
 import { rowsOf } from './table.js';
 
 const kUpgrades = ['none', 'upgrade', 'with-new', 'full'] as const;
@@ -89,6 +95,35 @@ export interface SolveRequest extends JobOptions {
   order?: boolean;
 }
 
+const kRequest: Members<SolveRequest> = {
+  ...kJobOptions,
+  install: true,
+  remove: true,
+  satisfy: true,
+  buildDepends: true,
+  build: true,
+  purge: true,
+  reinstall: true,
+  upgrade: true,
+  fixBroken: true,
+  autoremove: true,
+  recommends: true,
+  allowRemove: true,
+  allowedRemovals: true,
+  forbiddenRemovals: true,
+  allowRemoveEssential: true,
+  allowDowngrade: true,
+  allowChangeHeld: true,
+  strictPinning: true,
+  order: true,
+};
+const kBuild: Members<NonNullable<SolveRequest['build']>> = {
+  archOnly: true,
+  indepOnly: true,
+  profiles: true,
+  hostArchitecture: true,
+};
+
 /** Why a package is in a plan. */
 export interface AptReason {
   /**
@@ -164,12 +199,10 @@ export function withoutPseudo(request: SolveRequest): NativeRequest {
 
 /** @internal */
 export function toNative(request: SolveRequest): NativeRequest {
-  if (typeof request !== 'object' || request === null) {
-    throw invalidArgType('request', 'of type object', request);
-  }
+  checkMembers(request, kRequest, 'request');
   const { signal: _signal, install, remove, upgrade, ...rest } = request;
   const { allowedRemovals, forbiddenRemovals, satisfy, buildDepends, build = {}, ...flags } = rest;
-  checkOptions(build, 'request.build');
+  checkMembers(build, kBuild, 'request.build');
   const { archOnly, indepOnly, profiles, hostArchitecture } = build;
   if (hostArchitecture !== undefined) {
     checkArchitecture(hostArchitecture, 'request.build.hostArchitecture');

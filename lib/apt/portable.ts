@@ -1,6 +1,6 @@
 /** Sources as they may leave this machine: without passwords, and with the keys they need. */
 
-import { checkFunction, checkOptions, checkStrings } from '../checks.js';
+import { checkFunction, checkMembers, checkStrings, type Members } from '../checks.js';
 import { AptError, invalidArgValue } from '../errors.js';
 import { readRegularFile } from '../read-file.js';
 import { armored } from './keyring.js';
@@ -64,6 +64,8 @@ export interface PortableOptions {
   readTarget?: (path: string) => Promise<Uint8Array | undefined>;
 }
 
+const kPortableOptions: Members<PortableOptions> = { keyrings: true, readTarget: true };
+
 /**
  * The text of a `.sources` file for another root: users and passwords of URIs are left out, and
  * keyrings that only this machine has become part of the text (apt 2.4 and later read that).
@@ -77,7 +79,7 @@ export async function portableSources(
   options: PortableOptions = {},
 ): Promise<string> {
   checkSources(sources, 'sources');
-  checkOptions(options);
+  checkMembers(options, kPortableOptions);
   if (options.keyrings != null) checkStrings(options.keyrings, 'options.keyrings');
   if (options.readTarget != null) checkFunction(options.readTarget, 'options.readTarget');
   const portable: AptSource[] = [];

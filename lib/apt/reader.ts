@@ -2,9 +2,9 @@
 
 import type { NativeAptCache, NativeColumns, VersionNumber, VersionText } from '../../types/apt.js';
 import type { NativeJob } from '../../types/binding.js';
-import { checkOneOf, checkOptions, checkString, checkStrings } from '../checks.js';
+import { checkMembers, checkOneOf, checkString, checkStrings, type Members } from '../checks.js';
 import { AptError, invalidArgType, invalidArgValue } from '../errors.js';
-import { type JobOptions, runJob } from '../job.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 import { Columns, pages } from './batch.js';
 import { type AptPackageState, stateOf } from './state.js';
 import { AptVersion, versionsOf } from './version-row.js';
@@ -139,6 +139,10 @@ export interface MatchOptions extends JobOptions {
   allVersions?: boolean;
 }
 
+const kBatchOptions: Members<BatchOptions> = { ...kJobOptions, batchSize: true };
+const kSearchOptions: Members<SearchOptions> = { ...kJobOptions, kind: true, in: true };
+const kMatchOptions: Members<MatchOptions> = { ...kJobOptions, allVersions: true };
+
 /** Rows that are made at once. */
 const kRows = 4096;
 
@@ -170,10 +174,11 @@ export class AptReader {
    * @see `pkgCache::VerIterator`
    */
   async *versions(options: BatchOptions = {}): AsyncGenerator<AptVersion[], void, void> {
-    checkOptions(options);
-    const size = checkBatchSize(options.batchSize);
+    checkMembers(options, kBatchOptions);
+    const { signal, batchSize } = options;
+    const size = checkBatchSize(batchSize);
     for await (const page of pages((after) =>
-      runJob('apt', () => this.native.versions(after, size), options),
+      runJob('apt', () => this.native.versions(after, size), { signal }),
     )) {
       yield versionsOf(page, this);
     }
@@ -186,10 +191,11 @@ export class AptReader {
    * @see `pkgCache::PkgIterator`
    */
   async *packages(options: BatchOptions = {}): AsyncGenerator<AptPackageRow[], void, void> {
-    checkOptions(options);
-    const size = checkBatchSize(options.batchSize);
+    checkMembers(options, kBatchOptions);
+    const { signal, batchSize } = options;
+    const size = checkBatchSize(batchSize);
     for await (const page of pages((after) =>
-      runJob('apt', () => this.native.packages(after, size), options),
+      runJob('apt', () => this.native.packages(after, size), { signal }),
     )) {
       yield Array.from({ length: page.rows }, (_, row) => {
         const flags = page.number('flags', row);
@@ -237,8 +243,8 @@ export class AptReader {
    * @see `pkgRecords`, apt-cache(8)
    */
   search(terms: string | readonly string[], options: SearchOptions = {}): Promise<AptVersion[]> {
-    checkOptions(options);
-    const { kind = 'text', in: where = 'both' } = options;
+    checkMembers(options, kSearchOptions);
+    const { signal, kind = 'text', in: where = 'both' } = options;
     checkOneOf(kind, ['text', 'glob', 'regex'], 'options.kind');
     checkOneOf(where, ['names', 'descriptions', 'both'], 'options.in');
     const list = checkStrings(typeof terms === 'string' ? [terms] : terms, 'terms');
@@ -251,7 +257,7 @@ export class AptReader {
       names: where !== 'descriptions',
       descriptions: where !== 'names',
     };
-    return this.#found(() => this.native.search(search), options);
+    return this.#found(() => this.native.search(search), { signal });
   }
 
   /**
@@ -261,9 +267,10 @@ export class AptReader {
    * @see `APT::CacheFilter::ParsePattern`
    */
   match(pattern: string, options: MatchOptions = {}): Promise<AptVersion[]> {
-    checkOptions(options);
+    checkMembers(options, kMatchOptions);
     checkString(pattern, 'pattern');
-    return this.#found(() => this.native.match(pattern, options.allVersions ?? false), options);
+    const { signal, allVersions = false } = options;
+    return this.#found(() => this.native.match(pattern, allVersions), { signal });
   }
 
   /**
@@ -386,7 +393,7 @@ export class AptReader {
 
   /** As many versions as there may be, in slices that the event loop has time for. */
   async #found(start: () => NativeJob<Uint32Array>, options?: JobOptions): Promise<AptVersion[]> {
-    const ids = await runJob('apt', start, { signal: options?.signal });
+    const ids = await runJob('apt', start, options);
     const result: AptVersion[] = [];
     for (let at = 0; at < ids.length; at += kRows) {
       const slice = ids.subarray(at, at + kRows);

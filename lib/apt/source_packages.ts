@@ -4,9 +4,9 @@ import { copyFile, readFile, realpath, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
-import { checkOptions, checkPath, checkString, type PathLike } from '../checks.js';
+import { checkMembers, checkPath, checkString, type Members, type PathLike } from '../checks.js';
 import { makeDirectories } from '../files.js';
-import { type JobOptions, runJob } from '../job.js';
+import { type JobOptions, kJobOptions, runJob } from '../job.js';
 import type { FetchEvent } from './context.js';
 import { AptReader, type VersionName } from './reader.js';
 import type { AptVersion } from './version-row.js';
@@ -80,6 +80,17 @@ export interface ChangelogOptions extends JobOptions {
   root?: PathLike;
 }
 
+const kFetchSourceOptions: Members<FetchSourceOptions> = {
+  ...kJobOptions,
+  onProgress: true,
+  directory: true,
+};
+const kChangelogOptions: Members<ChangelogOptions> = {
+  ...kJobOptions,
+  onProgress: true,
+  root: true,
+};
+
 const kBatch = 64;
 const unzip = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
 /** Bytes; the longest real ones have a few millions. */
@@ -130,7 +141,8 @@ export class AptSourceReader extends AptReader {
    */
   async fetchSource(name: string, options: FetchSourceOptions = {}): Promise<FetchedSource> {
     checkString(name, 'name');
-    checkOptions(options);
+    checkMembers(options, kFetchSourceOptions);
+    const { signal, onProgress } = options;
     const target =
       options.directory === undefined
         ? undefined
@@ -138,8 +150,8 @@ export class AptSourceReader extends AptReader {
     const fetched = await runJob<FetchedSource, FetchEvent>(
       'apt',
       (progress) => this.native.fetchSource(name, progress),
-      options,
-      options.onProgress,
+      { signal },
+      onProgress,
     );
     const directory = target ?? fetched.directory;
     if (target !== undefined) {
@@ -169,7 +181,7 @@ export class AptSourceReader extends AptReader {
     version: AptVersion | VersionName,
     options: ChangelogOptions = {},
   ): Promise<string> {
-    checkOptions(options);
+    checkMembers(options, kChangelogOptions);
     const { root, signal, onProgress } = options;
     const id = await this.idOf(version, { signal });
     if (root !== undefined) {

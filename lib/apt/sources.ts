@@ -2,9 +2,25 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { checkOneOf, checkOptions, checkPath, checkString, type PathLike } from '../checks.js';
+import {
+  checkMembers,
+  checkOneOf,
+  checkPath,
+  checkString,
+  type Members,
+  type PathLike,
+} from '../checks.js';
 import { AptError, invalidArgValue } from '../errors.js';
-import { aBoolean, arrayOf, type Check, objectOf, oneOf, optional, recordOf } from '../shapes.js';
+import {
+  aBoolean,
+  arrayOf,
+  type Check,
+  type MemberChecks,
+  oneOf,
+  optional,
+  optionsOf,
+  recordOf,
+} from '../shapes.js';
 import { Deb822, type Deb822Stanza } from './deb822.js';
 
 /** One stanza of a `.sources` file, or one line of `sources.list`. */
@@ -57,7 +73,7 @@ const someOptions: Check = (value, name) => {
 };
 
 const sourceList = arrayOf(
-  objectOf({
+  optionsOf({
     types: arrayOf(oneOf('deb', 'deb-src')),
     uris: arrayOf(aWord),
     suites: arrayOf(aWord),
@@ -66,7 +82,7 @@ const sourceList = arrayOf(
     signedBy: optional(ofLength(kLongestKeys)),
     enabled: optional(aBoolean),
     options: optional(someOptions),
-  }),
+  } satisfies MemberChecks<AptSource>),
 );
 
 /** @internal Sources that a caller handed in as data. */
@@ -109,7 +125,7 @@ export function parseSources(
   options: { format?: 'deb822' | 'list'; path?: string } = {},
 ): AptSource[] {
   checkString(text, 'text');
-  checkOptions(options);
+  checkMembers(options, { format: true, path: true } satisfies Members<typeof options>);
   if (options.path != null) checkString(options.path, 'options.path');
   if (options.format != null) checkOneOf(options.format, ['deb822', 'list'], 'options.format');
   const file = options.path ?? '(sources)';

@@ -1,8 +1,8 @@
 /** Why a package cannot be installed, as data. */
 
-import { checkString } from '../checks.js';
+import { checkString, type Members } from '../checks.js';
 import { AptError, type UnmetDependency } from '../errors.js';
-import type { JobOptions } from '../job.js';
+import { type JobOptions, kJobOptions } from '../job.js';
 import type { PackageName } from './plan.js';
 import type { AptPolicy, AptReader } from './reader.js';
 
@@ -10,6 +10,9 @@ export interface WhyNotOptions extends JobOptions {
   /** Whether recommended packages would come in. Default: as the context has it. */
   recommends?: boolean;
 }
+
+/** @internal */
+export const kWhyNotOptions: Members<WhyNotOptions> = { ...kJobOptions, recommends: true };
 
 /** What stands in the way of an installation. */
 export interface WhyNot {

@@ -4,8 +4,8 @@
  */
 
 import path from 'node:path';
-import { checkOneOf, checkOptions, checkString, checkStrings, type PathLike } from '../checks.js';
-import { AptOstreeError, ComposeError, invalidArgType, invalidArgValue } from '../errors.js';
+import { checkStrings, type PathLike } from '../checks.js';
+import { AptOstreeError, ComposeError, invalidArgType } from '../errors.js';
 import type { JobOptions } from '../job.js';
 import { Repo } from '../ostree/repo.js';
 import type { Variant } from '../variant.js';
@@ -17,7 +17,13 @@ import { isInitramfsTool } from './initramfs.js';
 import { effectiveLimits, type SandboxLimits } from './limits.js';
 import { GuardedListener } from './listener.js';
 import { Meter } from './meter.js';
-import { checkCommitOptions, checkPackageSources, checkRefreshOptions } from './option_checks.js';
+import {
+  checkComposeOptions,
+  checkComposerOptions,
+  checkLayerOptions,
+  checkRefreshOptions,
+  checkRelayerOptions,
+} from './option_checks.js';
 import { requestName } from './plan.js';
 import { refuseUnanswered } from './questions.js';
 import { type ComposeRecord, Recorder } from './record.js';
@@ -28,6 +34,10 @@ import { stateDirectory, Workspace } from './workspace.js';
 export interface ComposerOptions extends PackageSources {
   /** Takes the commits and caches imported packages; its mode must be `bare`. */
   repo: Repo;
+}
+
+export interface RefreshOptions extends JobOptions {
+  onEvent?: ComposeListener;
 }
 
 /** What the two kinds of composition share. */
@@ -156,12 +166,9 @@ export class Composer {
   readonly #sources: PackageSources;
 
   constructor(options: ComposerOptions) {
-    checkOptions(options);
-    if (!(options.repo instanceof Repo)) {
-      throw invalidArgType('options.repo', 'an instance of Repo', options.repo);
-    }
+    checkComposerOptions(options, 'options');
     const { repo, ...sources } = options;
-    checkPackageSources(sources, 'options');
+    if (!(repo instanceof Repo)) throw invalidArgType('options.repo', 'an instance of Repo', repo);
     this.#repo = repo;
     this.#sources = sources;
   }
@@ -172,7 +179,7 @@ export class Composer {
    * @throws `ERR_APT_NETWORK`, `ERR_APT_NOT_AUTHENTICATED`, `ERR_APT_SOURCES`, as {@link
    * AptContext.update}.
    */
-  async refresh(options: JobOptions & { onEvent?: ComposeListener } = {}): Promise<void> {
+  async refresh(options: RefreshOptions = {}): Promise<void> {
     checkRefreshOptions(options, 'options');
     using resolver = this.#resolver();
     await resolver.update(options);
@@ -188,11 +195,10 @@ export class Composer {
    * another mode than `bare`; `ENOSPC`. No ref has moved and no scratch space is left then.
    */
   compose(options: ComposeOptions = {}): Promise<ComposeResult> {
-    checkOptions(options);
-    const packages = checkStrings(options.packages ?? [], 'options.packages');
+    checkComposeOptions(options, 'options');
     return this.#run(options, (assembly) =>
       assembly.fromNothing({
-        packages,
+        packages: options.packages ?? [],
         variant: options.variant ?? 'minbase',
         writeSources: options.writeSources ?? true,
       }),
@@ -213,17 +219,19 @@ export class Composer {
    * assert.equal(await repo.resolveRev('mine'), commit);
    */
   async layer(options: LayerOptions): Promise<ComposeResult> {
-    checkOptions(options);
-    checkString(options.base, 'options.base');
-    const install = checkStrings(options.install ?? [], 'options.install');
-    const remove = checkStrings(options.remove ?? [], 'options.remove');
-    const replace = checkStrings(options.replace ?? [], 'options.replace');
-    const { unasked = 'refuse', keepConfiguration = false, allowRemoveEssential = false } = options;
-    checkOneOf(unasked, ['refuse', 'allow'], 'options.unasked');
+    checkLayerOptions(options, 'options');
     const base = await this.#repo.resolveRev(options.base);
-    const flags = { keepConfiguration, allowRemoveEssential, unasked };
-    const request = { base, install, remove, replace, ...flags };
-    return this.#run(options, (assembly) => assembly.onBase(request));
+    return this.#run(options, (assembly) =>
+      assembly.onBase({
+        base,
+        install: options.install ?? [],
+        remove: options.remove ?? [],
+        replace: options.replace ?? [],
+        keepConfiguration: options.keepConfiguration ?? false,
+        allowRemoveEssential: options.allowRemoveEssential ?? false,
+        unasked: options.unasked ?? 'refuse',
+      }),
+    );
   }
 
   /**
@@ -234,8 +242,7 @@ export class Composer {
    * @throws as `layer`; `ERR_INVALID_STATE` where `layered` was not made by a layering.
    */
   async relayer(options: RelayerOptions): Promise<ComposeResult> {
-    checkOptions(options);
-    checkString(options.layered, 'options.layered');
+    checkRelayerOptions(options, 'options');
     const { layered, ...rest } = options;
     const { metadata } = await this.#repo.loadCommit(layered);
     if (typeof metadata['apt-ostree.base'] !== 'string') {
@@ -269,19 +276,11 @@ export class Composer {
     options: CommitOptions,
     work: (assembly: Assembly) => Promise<AssemblyResult>,
   ): Promise<ComposeResult> {
-    checkCommitOptions(options, 'options');
     effectiveLimits(options.limits);
     checkAnswers(options.answers ?? undefined);
-    checkTimestamp(options.timestamp);
-    const { unanswered = 'accept', engine = 'fast' } = options;
-    checkOneOf(engine, ['fast', 'reference'], 'options.engine');
-    checkOneOf(unanswered, ['accept', 'refuse'], 'options.unanswered');
     for (const name of ['idsFrom', 'secretsFrom'] as const) {
       const rev = options[name];
       if (rev !== undefined) await this.#repo.resolveRev(rev);
-    }
-    if (options.secrets !== undefined) {
-      checkOneOf(options.secrets, ['remove', 'keep'], 'options.secrets');
     }
     requireSandbox();
     if (this.#repo.mode !== 'bare') {
@@ -311,7 +310,7 @@ export class Composer {
           options: recorded,
           initramfsTriggered: () => recorder.record.scripts.some(isInitramfsTool),
           review: () => {
-            if (unanswered === 'refuse') refuseUnanswered(recorder.record.questions);
+            if (options.unanswered === 'refuse') refuseUnanswered(recorder.record.questions);
           },
         }),
       ),
@@ -324,15 +323,5 @@ export class Composer {
       }
       throw error;
     }
-  }
-}
-
-function checkTimestamp(timestamp: Date | undefined): void {
-  if (timestamp === undefined) return;
-  if (!(timestamp instanceof Date)) {
-    throw invalidArgType('options.timestamp', 'an instance of Date', timestamp);
-  }
-  if (!(timestamp.getTime() >= 0)) {
-    throw invalidArgValue('options.timestamp', 'must be a time since 1970');
   }
 }

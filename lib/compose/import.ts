@@ -16,13 +16,14 @@ import {
   checkArray,
   checkChecksum,
   checkFunction,
-  checkOptions,
+  checkMembers,
   checkPath,
   checkString,
+  type Members,
   type PathLike,
 } from '../checks.js';
 import { ComposeError, invalidArgType, invalidArgValue } from '../errors.js';
-import { callNative, type JobOptions, runJob } from '../job.js';
+import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
 import type { Commit } from '../ostree/commit.js';
 import { Repo } from '../ostree/repo.js';
 import { readVoucher, writeVoucher } from './vouchers.js';
@@ -76,6 +77,11 @@ export interface DebImportOptions extends JobOptions {
   parallel?: number;
 }
 
+const kImportOptions: Members<DebImportOptions> = {
+  ...kJobOptions,
+  onProgress: true,
+  parallel: true,
+};
 const kFormat = 1;
 const kPackageRefs = 'apt-ostree/pkg';
 /** Commits that are loaded side by side. */
@@ -133,7 +139,7 @@ export async function importDebs(
   debs: readonly DebToImport[],
   options: DebImportOptions = {},
 ): Promise<ImportedDeb[]> {
-  checkOptions(options);
+  checkMembers(options, kImportOptions);
   Repo.native(repo);
   checkArray(debs, 'debs');
   const { signal, onProgress, parallel = availableParallelism() } = options;
@@ -243,7 +249,7 @@ export async function adoptPackages(
   repo: Repo,
   options: AdoptOptions = {},
 ): Promise<ImportedDeb[]> {
-  checkOptions(options);
+  checkMembers(options, { ...kJobOptions, remote: true } satisfies Members<typeof options>);
   Repo.native(repo);
   const { signal, remote } = options;
   if (remote !== undefined) checkString(remote, 'options.remote');
@@ -369,10 +375,10 @@ export async function writeHollowDebs(
     checkChecksum(commit, `debs[${index}].commit`);
     return { commit, destination: checkPath(destination, `debs[${index}].destination`) };
   });
-  const { preinst } = options;
+  const { preinst, signal } = options;
   await runJob(
     'compose',
     () => binding().writeHollowDebs(Repo.native(repo), requests, { preinst }),
-    options,
+    { signal },
   );
 }

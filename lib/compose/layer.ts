@@ -91,11 +91,11 @@ export async function mergeLayer(
   options: MergeLayerOptions = {},
 ): Promise<MergedLayer> {
   const absolute = checkPath(directory, 'directory');
-  const { links, skip } = options;
+  const { links, skip, signal } = options;
   return runJob(
     'compose',
     () =>
       binding().mergeLayer(Repo.native(repo), MutableTree.native(tree), absolute, { links, skip }),
-    options,
+    { signal },
   );
 }

@@ -44,8 +44,7 @@ bool IsEachBracketClosed(const std::string& text) {
 }
 
 bool IsOrGroupOpen(const std::vector<BuildDependency>& dependencies) {
-  return !dependencies.empty() &&
-         (dependencies.back().Op & pkgCache::Dep::Or) == pkgCache::Dep::Or;
+  return !dependencies.empty() && (dependencies.back().Op & pkgCache::Dep::Or) == pkgCache::Dep::Or;
 }
 
 }  // namespace

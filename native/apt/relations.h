@@ -13,8 +13,8 @@ using BuildDependency = pkgSrcRecords::Parser::BuildDepRec;
 // What comes between two relations: files written by hand have commas too many.
 enum class Commas { kOne, kAny };
 
-// Adds to `dependencies` what `text`, a field of the kind `type`, asks for on `architecture` (empty:
-// the configured one). False where it cannot be parsed.
+// Adds to `dependencies` what `text`, a field of the kind `type`, asks for on `architecture`
+// (empty: the configured one). False where it cannot be parsed.
 bool ReadRelations(const std::string& text, pkgSrcRecords::Parser::BuildDep type,
                    const std::string& architecture, Commas commas,
                    std::vector<BuildDependency>& dependencies);

@@ -216,8 +216,8 @@ void CheckOut(OstreeRepo* repo, const CheckoutSource& source, const std::string&
   if (options.devino) at.devino_to_csum_cache = options.devino->cache.get();
   const auto check_out = [&](int parent, const std::string& place) {
     GError* error = nullptr;
-    if (ostree_repo_checkout_at(repo, &at, parent, place.c_str(), commit.c_str(),
-                                job.cancellable(), &error)) {
+    if (ostree_repo_checkout_at(repo, &at, parent, place.c_str(), commit.c_str(), job.cancellable(),
+                                &error)) {
       return;
     }
     job.ThrowIfCancelled();

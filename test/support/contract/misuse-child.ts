@@ -172,7 +172,7 @@ function some(title: string, samples: Iterable<Sample>): Sample[] {
   const wanted = kMost / all.length;
   return all.filter(
     ({ label }, index) =>
-      index < junk.length || label === kUnknownMember || part(title + label) < wanted,
+      index < junk.length || label.includes(kUnknownMember) || part(title + label) < wanted,
   );
 }
 
@@ -214,12 +214,12 @@ async function tryMember(member: ApiMember, shared: ReadonlyMap<string, unknown>
   const [first, ...others] = subjects;
   if (!first) throw new Error(`no instance for ${title}`);
   for (const [index, parameter] of member.parameters.entries()) {
-    for (const { label, value } of some(title, hostile(parameter.type, parameter.name, words))) {
+    const samples = hostile(typeOf(parameter), parameter.name, words, areOptions(parameter));
+    for (const { label, value } of some(title, samples)) {
       const args = good();
       while (args.length < index) args.push(undefined);
       args[index] = value;
-      // So far only the calls of libostree refuse them.
-      const unknown = label === kUnknownMember && member.file.startsWith('lib/ostree');
+      const unknown = label.includes(kUnknownMember);
       const expected = accepts(parameter, value) && !unknown ? 'anything' : 'refusal';
       await check(title, `${first.state}: ${parameter.name} = ${label}`, expected, () =>
         invoke(member, first.value, args),
@@ -246,10 +246,19 @@ function takesSignal(type: TypeSpec): boolean {
   return type.kind === 'object' && 'signal' in type.properties;
 }
 
+/** Objects that are read by the names of their members, all of which the call must know. */
+function areOptions({ type, name }: ParameterSpec): boolean {
+  return takesSignal(type) || ['options', 'edits', 'sources'].includes(name);
+}
+
+/** Of one argument. */
+function typeOf({ type, rest }: ParameterSpec): TypeSpec {
+  return rest && type.kind === 'array' ? type.of : type;
+}
+
 function accepts(parameter: ParameterSpec, value: unknown): boolean {
   if (parameter.optional && value == null) return true;
-  if (!parameter.rest) return conforms(value, parameter.type);
-  return parameter.type.kind === 'array' && conforms(value, parameter.type.of);
+  return conforms(value, typeOf(parameter));
 }
 
 function exported(name: string): unknown {

@@ -26,7 +26,7 @@ const trap = new Proxy(
 );
 const sample = (label: string, value: unknown): Sample => ({ label, value });
 
-/** What a sample is called that has a member which its type does not know. */
+/** What a sample is called, or a part of it, that has a member which its type does not know. */
 export const kUnknownMember = 'an unknown member';
 
 /** One of every type, and what looks like one. */
@@ -242,11 +242,19 @@ export function valid(type: TypeSpec, name: string, words: Words): unknown {
   }
 }
 
-/** Bad values for a place of this type, those inside it too. */
+/** What options have inside them that is data, of which others may know more than a call does. */
+const kData = new Set(['collectionRefs', 'metadata', 'refKeyrings', 'tree']);
+
+/**
+ * Bad values for a place of this type, those inside it too.
+ *
+ * @param options Whether these are options, which may have no members but those that are known.
+ */
 export function* hostile(
   type: TypeSpec,
   name: string,
   words: Words,
+  options: boolean,
   depth = 0,
 ): Generator<Sample, void, void> {
   yield* depth < 2 ? junk : fewJunk;
@@ -265,7 +273,7 @@ export function* hostile(
         yield* hostileNumbers;
         break;
       case 'array': {
-        for (const { label, value } of hostile(part.of, name, words, depth + 1)) {
+        for (const { label, value } of hostile(part.of, name, words, options, depth + 1)) {
           yield sample(`[${label}]`, [value]);
         }
         const twice = valid(part.of, name, words);
@@ -277,13 +285,13 @@ export function* hostile(
       case 'tuple':
         for (const [index, inner] of part.of.entries()) {
           const good = part.of.map((each) => valid(each, name, words));
-          for (const { label, value } of hostile(inner, name, words, depth + 1)) {
+          for (const { label, value } of hostile(inner, name, words, options, depth + 1)) {
             yield sample(`[${index}]: ${label}`, good.with(index, value));
           }
         }
         break;
       case 'record':
-        for (const { label, value } of hostile(part.of, name, words, depth + 1)) {
+        for (const { label, value } of hostile(part.of, name, words, options, depth + 1)) {
           yield sample(`{ key: ${label} }`, { key: value });
         }
         for (const key of hostileKeys) {
@@ -293,7 +301,7 @@ export function* hostile(
         }
         break;
       case 'object':
-        yield* hostileMembers(part.properties, part, name, words, depth);
+        yield* hostileMembers(part.properties, part, name, words, options, depth);
         break;
     }
   }
@@ -304,16 +312,16 @@ function* hostileMembers(
   type: TypeSpec,
   name: string,
   words: Words,
+  options: boolean,
   depth: number,
 ): Generator<Sample, void, void> {
   if (depth > 2) return;
-  // Of options only: data may well say more than a call asks for.
-  if (depth === 0 && 'signal' in properties) {
+  if (options && !kData.has(name)) {
     const good = valid(type, name, words) as Record<string, unknown>;
     yield sample(kUnknownMember, { ...good, misspelt: true });
   }
   for (const [key, property] of Object.entries(properties)) {
-    for (const { label, value } of hostile(property.type, key, words, depth + 1)) {
+    for (const { label, value } of hostile(property.type, key, words, options, depth + 1)) {
       const good = valid(type, name, words) as Record<string, unknown>;
       yield sample(`{ ${key}: ${label} }`, { ...good, [key]: value });
     }

@@ -219,7 +219,8 @@ export async function findImported(
   const find = async ({ name, version, architecture, sha256 }: PackageIdentity) => {
     const ref = packageRef(name, version, architecture);
     const commit = refs[ref];
-    if (sha256 === undefined || commit === undefined) return undefined;
+    // Of a package file that was given, a plan knows none.
+    if (!sha256 || commit === undefined) return undefined;
     if ((await readVoucher(repo, sha256)) !== commit) return undefined;
     const known = fromCommit(ref, await repo.loadCommit(commit, options));
     return known?.sha256 === sha256 ? known : undefined;

@@ -174,7 +174,7 @@ export class LimitGuard {
         const [, resident = 0, shared = 0] = fields.split(' ').map(Number);
         bytes += (resident - shared) * 4096;
       }
-      for (const name of ['tmp', 'run', 'dev']) {
+      for (const name of ['tmp', 'run', 'dev', 'dev/shm']) {
         const { blocks, bfree, bsize } = await statfs(path.join(proc, '..', name));
         bytes += (blocks - bfree) * bsize;
       }

@@ -435,7 +435,10 @@ async function writeOptions(run: SandboxRun): Promise<number> {
     ...['--unshare-pid', '--unshare-ipc', '--unshare-uts', '--unshare-net', '--unshare-cgroup-try'],
     ...(run.tools ? ['--ro-bind', run.tools, '/'] : []),
     ...['--bind', 'root', inside],
-    ...['--dev', '/dev', '--proc', '/proc', '--tmpfs', '/run', '--tmpfs', '/tmp'],
+    ...['--dev', '/dev', '--proc', '/proc', '--tmpfs', '/run'],
+    // Scripts that work as another user write there as well.
+    ...['/tmp', '/dev/shm'].flatMap((place) => ['--perms', '1777', '--tmpfs', place]),
+    ...['--perms', '1777', '--dir', '/run/lock'],
     ...kReadOnlyKernel.flatMap((name) => ['--ro-bind-try', `/proc/${name}`, `/proc/${name}`]),
     ...hidden.flatMap((name) => ['--ro-bind', '/dev/null', `/proc/${name}`]),
     ...['--hostname', 'localhost'],

@@ -2,6 +2,7 @@
 #include <apt-pkg/acquire-item.h>
 #include <apt-pkg/acquire.h>
 #include <apt-pkg/error.h>
+#include <apt-pkg/fileutl.h>
 #include <apt-pkg/hashes.h>
 #include <apt-pkg/pkgrecords.h>
 #include <apt-pkg/sourcelist.h>
@@ -48,6 +49,14 @@ HashStringList RecordHashes(pkgCache::VerIterator version, pkgRecords& records) 
     if (!hashes.empty()) return hashes;
   }
   return {};
+}
+
+// Of a package file that was given: no list tells it.
+std::string Sha256Of(const std::string& path) {
+  FileFd file(path, FileFd::ReadOnly, FileFd::None);
+  Hashes hashes(Hashes::SHA256SUM);
+  if (!file.IsOpen() || !hashes.AddFD(file)) throw SystemFailure(EIO, "Reading", path);
+  return hashes.GetHashString(Hashes::SHA256SUM).HashValue();
 }
 
 }  // namespace
@@ -105,7 +114,8 @@ std::vector<FetchedPackage> RunFetch(Cache& cache, const std::vector<WantedPacka
     const pkgAcquire::Item& item = *download.item;
     if (item.Status == pkgAcquire::Item::StatDone && item.Complete) {
       fetched.push_back({download.wanted.name, download.wanted.architecture,
-                         download.wanted.version, download.path, download.sha256});
+                         download.wanted.version, download.path,
+                         download.sha256.empty() ? Sha256Of(download.path) : download.sha256});
       continue;
     }
     // One that failed says more than those which were stopped because of it.

@@ -32,7 +32,8 @@ mount --bind "$root/proc/sys" "$root/proc/sys"
 mount -o remount,bind,ro "$root/proc/sys"
 mount -t sysfs -o ro sysfs "$root/sys"
 for name in dev run tmp; do mount -t tmpfs -o mode=755 tmpfs "$root/$name"; done
-chmod 1777 "$root/tmp"
+mkdir "$root/run/lock" "$root/dev/shm"
+chmod 1777 "$root/tmp" "$root/run/lock" "$root/dev/shm"
 mknod -m 666 "$root/dev/null" c 1 3
 mknod -m 666 "$root/dev/zero" c 1 5
 mknod -m 666 "$root/dev/full" c 1 7

@@ -3,6 +3,7 @@
 import { type ComposeEvent, packagesOf } from 'apt-ostree';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ComposeFixture, composeFixture, expectSound } from '../../support/compose.js';
+import { buildDeb } from '../../support/deb.js';
 
 let fixture: ComposeFixture;
 let base: string;
@@ -92,6 +93,24 @@ describe('replacing packages of the base', () => {
       refresh: false,
     });
     expect(await versions(commit)).toMatchObject({ extra: '1.0', part: '1.0' });
+  });
+
+  it('takes one that no archive has, and the same once more', async () => {
+    const file = await buildDeb(
+      { name: 'private', depends: 'part', files: { '/usr/share/private': 'mine' } },
+      fixture.directory.path,
+    );
+    for (const engine of ['fast', 'reference'] as const) {
+      const { commit } = await fixture.composer.layer({
+        base: newBase,
+        install: [file],
+        debs: [file],
+        refresh: false,
+        engine,
+      });
+      expect(await text(commit, '/usr/share/private')).toBe('mine');
+      expect(await versions(commit)).toMatchObject({ private: '1.0' });
+    }
   });
 
   it('refuses what the base does not have', async () => {

@@ -43,6 +43,16 @@ describe('the sandbox', () => {
     expect((await stat(path.join(upper, 'srv'))).isCharacterDevice()).toBe(true);
   });
 
+  it('has scratch space for whoever a script works as', async () => {
+    await using directory = await temporaryDirectory();
+    const run = await sandbox(directory.path);
+    const places = '/tmp /dev/shm /var/tmp /run/lock';
+    const { output } = await run(
+      `setpriv --reuid 33 --regid 33 --clear-groups sh -c 'for d in ${places}; do echo x > $d/x; done; stat -c "%a %u" /tmp/x'; stat -c %a ${places} /run`,
+    );
+    expect(output).toEqual(['644 33', '1777', '1777', '1777', '1777', '755']);
+  });
+
   it('passes output and status lines on, and lets scripts reopen their output', async () => {
     await using directory = await temporaryDirectory();
     const run = await sandbox(directory.path);

@@ -84,17 +84,20 @@ describe('importDebs', () => {
     expect((await repo.loadCommit(imported.commit)).timestamp.getTime()).toBe(0);
   });
 
-  it.each(['gzip', 'zstd', 'none', 'bzip2', 'lzma'])('makes the same tree of %s', async (compression) => {
-    const other = work.join(`nasty-${compression}.deb`);
-    await buildStaged(work.join('nasty'), other, compression);
-    const first = await importOne();
-    const second = await importOne({ path: other });
-    expect((await repo.loadCommit(second.commit)).contents).toBe(
-      (await repo.loadCommit(first.commit)).contents,
-    );
-    const { stdout } = await run('ostree', [`--repo=${repo.path}`, 'fsck']);
-    expect(stdout).toContain('no errors found');
-  });
+  it.each(['gzip', 'zstd', 'none', 'bzip2', 'lzma'])(
+    'makes the same tree of %s',
+    async (compression) => {
+      const other = work.join(`nasty-${compression}.deb`);
+      await buildStaged(work.join('nasty'), other, compression);
+      const first = await importOne();
+      const second = await importOne({ path: other });
+      expect((await repo.loadCommit(second.commit)).contents).toBe(
+        (await repo.loadCommit(first.commit)).contents,
+      );
+      const { stdout } = await run('ostree', [`--repo=${repo.path}`, 'fsck']);
+      expect(stdout).toContain('no errors found');
+    },
+  );
 
   it('makes the same commit in another repository', async () => {
     await using other = await createRepo(work.join('archive'), 'archive');

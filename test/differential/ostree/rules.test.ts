@@ -1,6 +1,6 @@
 /** Each rule of rules.ts on both sides: one that is not true any more has to go. */
 
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { variant, variantToText } from 'apt-ostree';
 import { parseStatOverrides, Repo, Sysroot } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -126,6 +126,23 @@ const shown: Record<Rule, () => Promise<void>> = {
     const { errors, commits } = await repo.fsck();
     expect(errors).toMatchObject([{ kind: 'missing', object: `${checksum}.dirtree` }]);
     expect(commits).toBeGreaterThan(0);
+  },
+  async unreadableCommits() {
+    const copies = [out('short-theirs'), out('short-ours')];
+    const orphan = await commitEdits(pair.repo, 'short', []);
+    const file = `objects/${orphan.slice(0, 2)}/${orphan.slice(2)}.commit`;
+    for (const copy of copies) {
+      await copyRepo(pair.ours, copy);
+      await command(copy, 'refs', '--delete', 'short');
+      await truncate(`${copy}/${file}`);
+    }
+    const { stderr, status } = await ostreeOn(copies[0] ?? '', 'fsck', '--all', '--delete');
+    expect([status, stderr]).toEqual([1, expect.stringContaining('Invalid checksum of length')]);
+    await stat(`${copies[0]}/${file}`);
+    await using repo = await Repo.open(copies[1] ?? '');
+    const { errors } = await repo.fsck({ delete: true });
+    expect(errors).toMatchObject([{ kind: 'corrupt', object: `${orphan}.commit`, deleted: true }]);
+    await expect(stat(`${copies[1]}/${file}`)).rejects.toMatchObject({ code: 'ENOENT' });
   },
   async wrongRefs() {
     const copies = [out('bound-theirs'), out('bound-ours')];

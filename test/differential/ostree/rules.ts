@@ -19,6 +19,8 @@ export const kRules = {
     'the command shows numbers of metadata with their bytes turned round, unless told not to; here they are what was written',
   missingDirectories:
     'fsck of the command ends at the first directory object that is missing; here it goes on and lists all',
+  unreadableCommits:
+    'fsck of the command ends at a commit that is shorter than it should be; here it is a fault among others, and removed where that is asked for',
   wrongRefs:
     'fsck of the command ends at the first ref or binding that is wrong; here it goes on and lists all, and changes nothing either',
   metadataCommit:

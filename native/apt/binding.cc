@@ -271,9 +271,9 @@ Napi::Value AptCache::Scenario(const Napi::CallbackInfo& info) {
   std::string path = arguments.Path(1, "path");
   return StartApt(info.Env(),
                   [state = state()->Hold(), request = std::move(request),
-                   path = std::move(path)](JobContext&) -> ToJs {
+                   path = std::move(path)](JobContext& job) -> ToJs {
                     auto cache = state->Use();
-                    apt::WriteScenario(*cache, request, path);
+                    apt::WriteScenario(*cache, request, path, [&job] { return job.cancelled(); });
                     return Undefined();
                   });
 }

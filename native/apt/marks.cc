@@ -233,9 +233,10 @@ unsigned FlagsOf(const MarksState& marks, PkgIterator package,
 
 }  // namespace
 
-MarkCounts EditMarks(Cache& cache, const MarksHandle& marks, const std::vector<MarkEdit>& edits) {
+MarkCounts EditMarks(Cache& cache, const MarksHandle& marks, const std::vector<MarkEdit>& edits,
+                     const std::function<bool()>& cancelled) {
   Marked marked(cache, marks);
-  Selector selector(marked.file);
+  Selector selector(marked.file, cancelled);
   const auto all = [&] {
     for (const MarkEdit& edit : edits) marked.Edit(selector, edit);
     marked.session.ThrowPending("ERR_APT_FAILED", "Marking packages");

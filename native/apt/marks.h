@@ -2,6 +2,7 @@
 // that can be copied. Many may belong to one cache; see CacheFile::Activate.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -49,7 +50,8 @@ struct MarkCounts {
 using MarksHandle = std::shared_ptr<MarksState>;
 
 // All of them or, where one throws, none. Each is what apt-get would do for the same word.
-MarkCounts EditMarks(Cache& cache, const MarksHandle& marks, const std::vector<MarkEdit>& edits);
+MarkCounts EditMarks(Cache& cache, const MarksHandle& marks, const std::vector<MarkEdit>& edits,
+                     const std::function<bool()>& cancelled);
 // "install": makes the fewest changes beside the edits; "keep": gives edits up instead of
 // changing anything else; "upgrade", "full": as apt-get; "fix": repairs what was broken before;
 // "autoremove": takes out what nothing needs. Throws ERR_APT_UNMET_DEPENDENCIES, and the marks

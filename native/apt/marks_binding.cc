@@ -35,6 +35,21 @@ Napi::Value StartMarks(const Napi::CallbackInfo& info,
                   });
 }
 
+// The same for one package, by the name and the architecture that the call has.
+template <typename Do>
+Napi::Value StartNamed(const Napi::CallbackInfo& info,
+                       const std::shared_ptr<AptMarksHandle>& handle, Do work) {
+  Arguments arguments(info);
+  return StartMarks(
+      info, handle,
+      [work, name = arguments.String(0, "name"),
+       architecture = arguments.OptionalString(1, "architecture").value_or("")](
+          apt::Cache& cache, const apt::MarksHandle& marks, JobContext&) {
+        return work(cache, marks, name, architecture);
+      },
+      TreeToJs);
+}
+
 apt::MarkEdit::Kind KindOf(Napi::Env env, const std::string& name) {
   using Kind = apt::MarkEdit::Kind;
   const std::pair<const char*, Kind> kinds[] = {
@@ -122,8 +137,8 @@ Napi::Value AptCache::Marks(const Napi::CallbackInfo& info) {
 Napi::Value AptMarks::Edit(const Napi::CallbackInfo& info) {
   return StartMarks(
       info, state(),
-      [edits = ReadEdits(info)](apt::Cache& cache, const apt::MarksHandle& marks, JobContext&) {
-        return apt::EditMarks(cache, marks, edits);
+      [edits = ReadEdits(info)](apt::Cache& cache, const apt::MarksHandle& marks, JobContext& job) {
+        return apt::EditMarks(cache, marks, edits, [&job] { return job.cancelled(); });
       },
       CountsToJs);
 }
@@ -148,15 +163,7 @@ Napi::Value AptMarks::Counts(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value AptMarks::Of(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const std::string name = arguments.String(0, "name");
-  const std::string architecture = arguments.OptionalString(1, "architecture").value_or("");
-  return StartMarks(
-      info, state(),
-      [name, architecture](apt::Cache& cache, const apt::MarksHandle& marks, JobContext&) {
-        return apt::MarkOf(cache, marks, name, architecture);
-      },
-      TreeToJs);
+  return StartNamed(info, state(), apt::MarkOf);
 }
 
 Napi::Value AptMarks::Changes(const Napi::CallbackInfo& info) {
@@ -202,15 +209,7 @@ Napi::Value AptMarks::States(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value AptMarks::Why(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  const std::string name = arguments.String(0, "name");
-  const std::string architecture = arguments.OptionalString(1, "architecture").value_or("");
-  return StartMarks(
-      info, state(),
-      [name, architecture](apt::Cache& cache, const apt::MarksHandle& marks, JobContext&) {
-        return apt::WhyMarks(cache, marks, name, architecture);
-      },
-      TreeToJs);
+  return StartNamed(info, state(), apt::WhyMarks);
 }
 
 Napi::Value AptMarks::Plan(const Napi::CallbackInfo& info) {

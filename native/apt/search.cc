@@ -22,9 +22,6 @@ namespace {
 using PkgIterator = pkgCache::PkgIterator;
 using VerIterator = pkgCache::VerIterator;
 
-// Between two looks whether the caller still waits.
-constexpr size_t kNamesAtOnce = 64;
-
 std::string Lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -132,7 +129,7 @@ std::vector<uint32_t> SearchPackages(Cache& cache, const Search& search,
   }
   std::vector<std::vector<bool>> named(terms.size(), std::vector<bool>(names.size(), false));
   for (size_t i = 0; i < names.size(); ++i) {
-    if (i % kNamesAtOnce == 0 && cancelled()) throw AbortedFailure();
+    if (cancelled()) throw AbortedFailure();
     for (size_t term = 0; term < terms.size(); ++term) {
       named[term][i] = terms[term]->Matches(names[i].c_str(), true);
     }
@@ -178,9 +175,8 @@ std::vector<uint32_t> MatchPattern(Cache& cache, const std::string& pattern, boo
   }
   pkgCache& packages = file;
   std::vector<uint32_t> ids;
-  size_t seen = 0;
   for (PkgIterator package = packages.PkgBegin(); !package.end(); ++package) {
-    if (seen++ % kNamesAtOnce == 0 && cancelled()) throw AbortedFailure();
+    if (cancelled()) throw AbortedFailure();
     if (package->VersionList == 0) continue;
     if (!all_versions) {
       if ((*matcher)(package)) ids.push_back(Shown(file, package)->ID);

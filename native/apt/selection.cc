@@ -19,6 +19,7 @@ namespace apt_ostree::apt {
 
 namespace {
 
+using GrpIterator = pkgCache::GrpIterator;
 using PkgIterator = pkgCache::PkgIterator;
 using VerIterator = pkgCache::VerIterator;
 
@@ -34,8 +35,9 @@ bool IsPattern(const std::string& text) { return text[0] == '?' || text[0] == '~
 // apt-get. What is wrong is written down: nothing may be thrown through the library.
 class Reader : public APT::CacheSetHelper {
  public:
-  Reader(CacheFile& file, const std::string& request, Chosen& chosen)
-      : file_(file), cache_(file), request_(request), chosen_(chosen) {}
+  Reader(CacheFile& file, const std::string& request, Chosen& chosen,
+         const std::function<bool()>& cancelled)
+      : file_(file), cache_(file), request_(request), chosen_(chosen), cancelled_(cancelled) {}
 
   bool PackageFrom(PkgSelector select, APT::PackageContainerInterface* packages, pkgCacheFile& file,
                    const std::string& text) override;
@@ -50,6 +52,7 @@ class Reader : public APT::CacheSetHelper {
                             VerSelector select, const std::string& text) override;
 
   void ThrowProblem() const {
+    if (stopped_) throw AbortedFailure();
     if (problem_.has_value()) throw Failure(*problem_);
   }
 
@@ -57,7 +60,16 @@ class Reader : public APT::CacheSetHelper {
   void Note(Failure problem) {
     if (ShowError && !problem_.has_value()) problem_ = std::move(problem);
   }
+  // Whether to look at one more package.
+  bool GoesOn() {
+    stopped_ = stopped_ || cancelled_();
+    return !stopped_;
+  }
+  bool AddPattern(APT::PackageContainerInterface& packages, const std::string& text);
   bool AddTask(APT::PackageContainerInterface& packages, const std::string& text);
+  template <typename Matches>
+  bool AddNamed(PkgSelector kind, APT::PackageContainerInterface& packages, std::string text,
+                const char* signs);
   VerIterator OnlyProvider(PkgIterator package, VerSelector select);
   Failure NoCandidate(PkgIterator package);
   void NotRemoved(PkgIterator package);
@@ -66,24 +78,75 @@ class Reader : public APT::CacheSetHelper {
   pkgCache& cache_;
   const std::string& request_;
   Chosen& chosen_;
+  const std::function<bool()>& cancelled_;
+  bool stopped_ = false;
   std::optional<Failure> bad_pattern_;
   std::optional<Failure> problem_;
 };
 
 bool Reader::PackageFrom(PkgSelector select, APT::PackageContainerInterface* packages,
                          pkgCacheFile& file, const std::string& text) {
-  // The library's own puts a record on the stack, however large it is.
-  if (select == TASK) return AddTask(*packages, text);
-  if (select != PATTERN) return APT::CacheSetHelper::PackageFrom(select, packages, file, text);
-  if (text.empty() || !IsPattern(text)) return false;
-  if (APT::CacheSetHelper::PackageFrom(select, packages, file, text)) return true;
-  std::string reason;
-  _error->PopMessage(reason);
-  bad_pattern_ = BadPattern(text, reason);
-  // It may still be a glob.
-  return false;
+  // What tries an expression on all packages is ours: the library's own loops cannot be stopped.
+  switch (select) {
+    case PATTERN:
+      return AddPattern(*packages, text);
+    case TASK:
+      return AddTask(*packages, text);
+    case FNMATCH:
+      return AddNamed<APT::CacheFilter::PackageNameMatchesFnmatch>(select, *packages, text,
+                                                                   ".?*[]!");
+    case REGEX:
+      return AddNamed<APT::CacheFilter::PackageNameMatchesRegEx>(select, *packages, text,
+                                                                 ".?+*|[^$");
+    default:
+      return APT::CacheSetHelper::PackageFrom(select, packages, file, text);
+  }
 }
 
+bool Reader::AddPattern(APT::PackageContainerInterface& packages, const std::string& text) {
+  if (text.empty() || !IsPattern(text)) return false;
+  const auto matches =
+      APT::CacheFilter::ParsePattern(APT::StringView(text.data(), text.size()), &file_);
+  if (matches == nullptr) {
+    std::string reason;
+    _error->PopMessage(reason);
+    bad_pattern_ = BadPattern(text, reason);
+    // It may still be a glob.
+    return false;
+  }
+  for (PkgIterator package = cache_.PkgBegin(); !package.end() && GoesOn(); ++package) {
+    if ((*matches)(package)) packages.insert(package);
+  }
+  return true;
+}
+
+// Texts without any of the `signs` are no expression of this kind. What comes after the last
+// colon is an architecture, if it has no sign itself; without a colon, any will do.
+template <typename Matches>
+bool Reader::AddNamed(PkgSelector kind, APT::PackageContainerInterface& packages, std::string text,
+                      const char* signs) {
+  if (text.find_first_of(signs) == std::string::npos) return false;
+  std::string architecture = "native";
+  const size_t colon = text.rfind(':');
+  if (colon != std::string::npos && text.find_first_of(signs, colon) == std::string::npos) {
+    architecture = text.substr(colon + 1);
+    text.erase(colon);
+  }
+  Matches matches(text);
+  bool found = false;
+  for (GrpIterator group = cache_.GrpBegin(); !group.end() && GoesOn(); ++group) {
+    if (!matches(group)) continue;
+    PkgIterator package = group.FindPkg(architecture);
+    if (package.end() && colon == std::string::npos) package = group.FindPreferredPkg(true);
+    if (package.end()) continue;
+    packages.insert(package);
+    found = true;
+  }
+  packages.setConstructor(found ? kind : UNKNOWN);
+  return found;
+}
+
+// The library's own puts a record on the stack, however large it is.
 bool Reader::AddTask(APT::PackageContainerInterface& packages, const std::string& text) {
   const size_t colon = text.find_last_of(':');
   const std::string name = text.substr(0, colon);
@@ -92,9 +155,8 @@ bool Reader::AddTask(APT::PackageContainerInterface& packages, const std::string
   regex_t regex;
   const std::string task = "^Task:.*[, ]" + name.substr(0, name.size() - 1) + "([, ]|$)";
   if (regcomp(&regex, task.c_str(), REG_EXTENDED | REG_NOSUB | REG_NEWLINE) != 0) return false;
-  packages.setConstructor(TASK);
   bool found = false;
-  for (pkgCache::GrpIterator group = cache_.GrpBegin(); !group.end(); ++group) {
+  for (GrpIterator group = cache_.GrpBegin(); !group.end() && GoesOn(); ++group) {
     PkgIterator package = group.FindPkg(arch);
     if (package.end() || package->VersionList == 0) continue;
     VerIterator version = file_[package].CandidateVerIter(cache_);
@@ -106,7 +168,7 @@ bool Reader::AddTask(APT::PackageContainerInterface& packages, const std::string
     found = true;
   }
   regfree(&regex);
-  if (!found) packages.setConstructor(UNKNOWN);
+  packages.setConstructor(found ? TASK : UNKNOWN);
   return found;
 }
 
@@ -282,7 +344,7 @@ Chosen Selector::Choose(const std::string& text, bool remove) {
   const std::list<Modifier> modifiers = {
       {kInstall, "+", Modifier::POSTFIX, APT::CacheSetHelper::CANDIDATE},
       {kRemove, "-", Modifier::POSTFIX, APT::CacheSetHelper::NEWEST}};
-  Reader reader(file_, text, chosen);
+  Reader reader(file_, text, chosen, cancelled_);
   const char* texts[] = {text.c_str(), nullptr};
   _error->PushToStack();
   auto versions = APT::VersionVector::GroupedFromCommandLine(file_, texts, modifiers,

@@ -29,13 +29,15 @@ using VerIterator = pkgCache::VerIterator;
 // other choices among alternatives.
 class Solver {
  public:
-  Solver(CacheFile& file, Session& session, const Request& request)
+  Solver(CacheFile& file, Session& session, const Request& request,
+         const std::function<bool()>& cancelled)
       : file_(file),
         cache_(file),
         depcache_(file.depcache()),
         session_(session),
         request_(request),
-        selector_(file),
+        cancelled_(cancelled),
+        selector_(file, cancelled),
         resolver_(&depcache_) {}
   ~Solver() {
     for (const auto& [id, selection] : selections_) {
@@ -45,7 +47,7 @@ class Solver {
   Solver(const Solver&) = delete;
   Solver& operator=(const Solver&) = delete;
 
-  void Run(const std::function<bool()>& cancelled, Plan& plan);
+  void Run(Plan& plan);
   // Packages to install first, and to take out again at the end.
   void AddPseudo(const std::vector<PseudoPackage>& packages);
   // How the plan is to be made, and what led to it.
@@ -78,6 +80,7 @@ class Solver {
   DepCache& depcache_;
   Session& session_;
   const Request& request_;
+  const std::function<bool()>& cancelled_;
   Selector selector_;
   pkgProblemResolver resolver_;
   std::vector<PkgIterator> removals_;
@@ -413,9 +416,9 @@ void Solver::MarkOnly() {
   MarkInstalls();
 }
 
-void Solver::Run(const std::function<bool()>& cancelled, Plan& plan) {
-  const auto checkpoint = [&cancelled] {
-    if (cancelled()) throw AbortedFailure();
+void Solver::Run(Plan& plan) {
+  const auto checkpoint = [this] {
+    if (cancelled_()) throw AbortedFailure();
   };
   CheckSystem();
   checkpoint();
@@ -470,9 +473,9 @@ Plan SolvePseudo(Cache& cache, CacheFile& base, Session& session, Request reques
     throw session.MakeFailure("ERR_APT_FAILED", "Resetting the package cache");
   }
   Plan plan;
-  Solver solver(file, session, request);
+  Solver solver(file, session, request, cancelled);
   solver.AddPseudo(pseudo.packages);
-  solver.Run(cancelled, plan);
+  solver.Run(plan);
   if (cancelled()) throw AbortedFailure();
   MakePlan(file, session, solver.Named(), plan);
   for (Message& message : session.TakeMessages()) plan.warnings.push_back(std::move(message));
@@ -482,8 +485,8 @@ Plan SolvePseudo(Cache& cache, CacheFile& base, Session& session, Request reques
 Plan SolveOnce(CacheFile& file, Session& session, const Request& request,
                const std::function<bool()>& cancelled, const std::shared_ptr<MarksState>& marks) {
   Plan plan;
-  Solver solver(file, session, request);
-  solver.Run(cancelled, plan);
+  Solver solver(file, session, request, cancelled);
+  solver.Run(plan);
   if (cancelled()) throw AbortedFailure();
   PlanOptions options = solver.Named();
   if (marks != nullptr) {
@@ -510,13 +513,14 @@ int UpgradeFlags(UpgradeMode mode) {
   }
 }
 
-void WriteScenario(Cache& cache, const Request& request, const std::string& path) {
+void WriteScenario(Cache& cache, const Request& request, const std::string& path,
+                   const std::function<bool()>& cancelled) {
   Session session(cache.context().configuration());
   CacheFile& file = cache.Use();
   if (!file.Reset(request.recommends.value_or(cache.context().options().recommends))) {
     throw session.MakeFailure("ERR_APT_FAILED", "Resetting the package cache");
   }
-  Solver(file, session, request).MarkOnly();
+  Solver(file, session, request, cancelled).MarkOnly();
   Configuration& configuration = cache.context().configuration();
   configuration.Set("APT::Solver::Strict-Pinning", request.strict_pinning ? "true" : "false");
   unsigned flags = request.autoremove ? EDSP::Request::AUTOREMOVE : 0;

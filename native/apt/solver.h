@@ -105,7 +105,8 @@ struct Plan {
 
 // The request and all that is known about packages, as apt hands it to external solvers; for
 // reports that others can replay.
-void WriteScenario(Cache& cache, const Request& request, const std::string& path);
+void WriteScenario(Cache& cache, const Request& request, const std::string& path,
+                   const std::function<bool()>& cancelled);
 
 // With `marks`, the request comes on top of these, which it changes where it can be met.
 Plan Solve(Cache& cache, const Request& request, const std::function<bool()>& cancelled,

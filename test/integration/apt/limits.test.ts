@@ -209,6 +209,26 @@ describe('expressions', () => {
     const signal = AbortSignal.abort();
     await expect(cache.match('?true', { signal })).rejects.toMatchObject({ code: 'ABORT_ERR' });
   });
+
+  test('are given up while a request is read', async () => {
+    const names = Array.from({ length: 3000 }, (_, i) => stanza(`p${i}`)).join('');
+    await using many = await cacheOf(names);
+    await using marks = await many.marks();
+    // Minutes of work, if it were done.
+    const install = Array.from({ length: 100_000 }, (_, i) => `^p(1|x${i})$`);
+    const requests = [
+      (signal: AbortSignal) => many.solve({ install, signal }),
+      (signal: AbortSignal) => marks.solve({ install, signal }),
+      (signal: AbortSignal) => many.scenario({ install, signal }, work.join('aborted.edsp')),
+    ];
+    for (const request of requests) {
+      const signal = AbortSignal.timeout(100);
+      await expect(request(signal)).rejects.toMatchObject({ code: 'ABORT_ERR' });
+    }
+    const { packages } = await many.solve({ install: ['^p(1|x)$'] });
+    expect(packages).toMatchObject([{ name: 'p1' }]);
+    expect(await marks.counts()).toMatchObject({ installs: 0 });
+  });
 });
 
 describe('requests', () => {

@@ -192,6 +192,16 @@ const shown: Record<Rule, () => Promise<void>> = {
     expect(sysroot.deployments[0]).toMatchObject({ refspec: 'remote:one', pinned: true });
     expect(other.deployments[0]).toMatchObject({ refspec: 'remote:one', pinned: false });
   },
+  async ziplElsewhere() {
+    await using both = await sysrootPair(out('zipl'), async (root) => {
+      await using repo = await Repo.open(`${root}/ostree/repo`);
+      await repo.config.set('sysroot', 'bootloader', 'zipl');
+    });
+    await both.commit('1');
+    await expect(both.admin('deploy', '--os=debian', 'debian')).rejects.toThrow(/SIG|134/);
+    const deployed = both.sysroot.deploy({ stateroot: 'debian', rev: 'debian' });
+    await expect(deployed).rejects.toMatchObject({ code: 'ERR_INVALID_STATE' });
+  },
 };
 
 test.each(Object.entries(kRules))('%s: %s', (name) => shown[name as Rule]());

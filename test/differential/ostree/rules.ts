@@ -29,6 +29,8 @@ export const kRules = {
     'the command removes the ref of the branch that a switch leaves; here it stays, since other deployments may be of it',
   freshOrigin:
     'set-origin of the command writes a new origin file, which forgets that a deployment is pinned; here all other keys stay',
+  ziplElsewhere:
+    'with boot loader zipl the command crashes elsewhere than on the running system; here that is an error before anything is written',
 } as const;
 
 export type Rule = keyof typeof kRules;

@@ -1,8 +1,9 @@
 /** Random sequences of `ostree admin` on two sysroots, with each boot loader. */
 
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { type Deployment, KernelArguments, Repo, Sysroot } from 'apt-ostree/ostree';
 import { afterAll, describe, expect, test } from 'vitest';
+import { canBoot, runBooted, runModuleBooted } from '../../support/booted.js';
 import { bootableEdits, commitEdits, ostree } from '../../support/ostree.js';
 import { run } from '../../support/run.js';
 import { type SysrootPair, sysrootPair } from '../../support/sysroot-pair.js';
@@ -264,4 +265,59 @@ describe.each(Object.keys(kLoaders))('with boot loader %s', (loader) => {
       await compare(state);
     }
   });
+});
+
+// Elsewhere than on the running system: rule `ziplElsewhere`.
+test.runIf(canBoot)('with boot loader zipl, on the running system', async () => {
+  await using pair = await sysrootPair(scratch.join('zipl'), async (root) => {
+    await mkdir(`${root}/tools`);
+    // What it is run for, and what it finds then.
+    const stamp = '/boot/ostree-bootloader-update.stamp';
+    const lines = `#!/bin/sh\n{ ls ${stamp}; cat /boot/loader/entries/*; } >> /sysroot/zipl.log\n`;
+    await writeFile(`${root}/tools/zipl`, lines, { mode: 0o755 });
+  });
+  await pair.commit('1');
+  await pair.admin('deploy', '--os=debian', 'debian');
+  const first = await pair.sysroot.deploy({
+    stateroot: 'debian',
+    rev: 'debian',
+    refspec: 'debian',
+  });
+  await pair.commit('2');
+  for (const root of [pair.ours, pair.theirs]) {
+    await using repo = await Repo.open(`${root}/ostree/repo`);
+    await repo.config.set('sysroot', 'bootloader', 'zipl');
+  }
+  const paths = 'PATH=/sysroot/tools:/usr/sbin:/usr/bin';
+  const at = (root: string) => first.path.replace(pair.ours, root);
+  const theirs = (...args: string[]) =>
+    runBooted(pair.theirs, at(pair.theirs), 'env', paths, 'ostree', 'admin', ...args);
+  const ours = (call: string) =>
+    runModuleBooted(
+      pair.ours,
+      at(pair.ours),
+      `import { Sysroot } from 'apt-ostree/ostree';
+       process.env.PATH = '${paths.slice(5)}';
+       const sysroot = await Sysroot.load('/', { mountNamespace: 'private' });
+       ${call}
+       await sysroot.cleanup();
+       await sysroot.close();`,
+    );
+  const same = async () => {
+    await pair.sysroot.reload();
+    const parts = ['boot', 'zipl.log', 'ostree/deploy', 'ostree/repo/refs'];
+    const facts = ['owners', 'xattrs'] as const;
+    const [a, b] = await describePaths([pair.ours, pair.theirs], parts, facts);
+    sameLines(a, b, await readFile(`${pair.ours}/zipl.log`, 'utf8'));
+  };
+  await theirs('deploy', '--os=debian', '--karg-append=quiet', 'debian');
+  await ours(`await sysroot.deploy({
+    stateroot: 'debian', rev: 'debian', refspec: 'debian', kernelArgumentEdits: { append: ['quiet'] },
+  });`);
+  await same();
+  expect(await readFile(`${pair.ours}/zipl.log`, 'utf8')).toMatch(/stamp\n(.|\n)*options .*quiet/);
+  await theirs('undeploy', '0');
+  await ours('await sysroot.undeploy(sysroot.deployments[0].id);');
+  await same();
+  expect(pair.sysroot.deployments).toMatchObject([{ id: first.id }]);
 });

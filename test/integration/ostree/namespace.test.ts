@@ -1,9 +1,8 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { Sysroot } from 'apt-ostree/ostree';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import { projectRoot } from '../../support/child.js';
+import { canBoot, canUnshare, runModuleBooted } from '../../support/booted.js';
 import { bootableEdits, commitEdits } from '../../support/ostree.js';
-import { run } from '../../support/run.js';
 import { temporaryDirectory } from '../../support/temp.js';
 
 // Deployment roots would be immutable, which only root outside of containers may undo.
@@ -19,8 +18,6 @@ beforeEach(async () => {
   return () => sysroot.close();
 });
 
-const possible = (await run('unshare', ['-m', 'true'], { anyStatus: true })).status === 0;
-
 async function commitVersion(): Promise<string> {
   await using repo = await sysroot.repo();
   return await commitEdits(repo, 'debian', bootableEdits('1'));
@@ -33,7 +30,7 @@ async function namespaces(): Promise<string[]> {
   return (await Promise.all(links)).filter((link) => link !== '');
 }
 
-test.runIf(possible)('a mount namespace of its own, for one thread', async () => {
+test.runIf(canUnshare)('a mount namespace of its own, for one thread', async () => {
   const own = await readlink('/proc/self/ns/mnt');
   const others = async () => (await namespaces()).filter((link) => link !== own);
   const mounts = await readFile('/proc/self/mountinfo', 'utf8');
@@ -66,35 +63,7 @@ test.runIf(possible)('a mount namespace of its own, for one thread', async () =>
   ).rejects.toMatchObject({ code: 'ERR_OSTREE_NOT_A_SYSROOT' });
 });
 
-// As ostree-prepare-root and systemd leave a booted system: the root is a deployment, and /sysroot
-// and /boot are mounted read-only. The mounts end with the process.
-const kBoot = `set -e
-root=$1 deployment=$2 project=$3 node=$4 program=$5
-cd "$deployment"
-mount --bind . .
-cd "$deployment"
-mkdir -p sysroot boot proc dev run tmp usr etc
-mount --rbind /usr usr
-mount --rbind /proc proc
-mount --rbind /dev dev
-mount -t tmpfs tmpfs run
-mount -t tmpfs tmpfs tmp
-mkdir -p "./$project"
-mount --bind "$project" "./$project"
-for name in bin lib lib64; do test -L $name || ln -s usr/$name $name; done
-test -L ostree || ln -s sysroot/ostree ostree
-mount --bind "$root" sysroot
-mount -o remount,bind,ro sysroot
-mount --bind "$root/boot" boot
-mount -o remount,bind,ro boot
-touch run/ostree-booted
-exec chroot . env -C "$project" "$node" --import tsx --input-type=module -e "$program"`;
-
-// The program of this process has to be found in there, without a preloaded sanitizer.
-const bootable =
-  possible && process.execPath.startsWith('/usr/') && !process.env.APT_OSTREE_SANITIZER;
-
-test.runIf(bootable)('the booted system is written to though /sysroot is read-only', async () => {
+test.runIf(canBoot)('the booted system is written to though /sysroot is read-only', async () => {
   const commit = await commitVersion();
   const deployment = await sysroot.deploy({ stateroot: 'debian', rev: commit });
   const program = `
@@ -115,18 +84,7 @@ test.runIf(bootable)('the booted system is written to though /sysroot is read-on
     await apart.close();
     await plain.close();
     console.log(JSON.stringify({ refused, same, booted }));`;
-  const { stdout } = await run('unshare', [
-    '-m',
-    'sh',
-    '-c',
-    kBoot,
-    'sh',
-    sysroot.path,
-    deployment.path,
-    projectRoot,
-    process.execPath,
-    program,
-  ]);
+  const { stdout } = await runModuleBooted(sysroot.path, deployment.path, program);
   expect(JSON.parse(stdout)).toEqual({ refused: 'EROFS', same: true, booted: deployment.id });
   const [first, second] = await sysroot.reload();
   expect(first).toMatchObject({ checksum: commit, serial: 1, kernelArguments: ['quiet'] });

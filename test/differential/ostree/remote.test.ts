@@ -288,3 +288,89 @@ test('signatures: made by one, counted, shown and removed by the other', async (
   expect(await facts(reader)).toHaveLength(1);
   await sameRepos(pair.ours, pair.theirs);
 });
+
+describe('refs of collections', () => {
+  const collectionId = 'org.example.Differential';
+  const kSettings = ['--set=gpg-verify=true', `--collection-id=${collectionId}`];
+  const offered = ['os/one', 'os/two', 'os/moved', 'os/unbound', 'os/foreign'];
+  let collection: Repo;
+  let host: FileServer;
+
+  beforeAll(async () => {
+    const tree = scratch.join('tree-0');
+    await using pair = await repoPair(scratch.join('collection'), 'archive');
+    for (const at of [pair.ours, pair.theirs]) {
+      await command(at, 'config set', 'core.collection-id', collectionId);
+    }
+    await pair.repo.config.reload();
+    const flags = ['--canonical-permissions', '--no-xattrs', '--timestamp=@1000'];
+    const rules = { canonicalPermissions: true, skipXattrs: true };
+    const make = async (ref: string, bindings = true) => {
+      const none = bindings ? [] : ['--no-bindings'];
+      const { checksum } = await pair.repo.commit({
+        ref,
+        trees: [{ directory: tree, ...rules }],
+        timestamp: new Date(1_000_000),
+        bindings,
+      });
+      const args = ['-b', ref, ...flags, ...none, `--tree=dir=${tree}`];
+      expect(await pair.command('commit', ...args)).toBe(checksum);
+      return checksum;
+    };
+    await make('os/one');
+    const two = await make('os/two');
+    await make('os/unbound', false);
+    // Bound to another ref, and to one of another collection.
+    await pair.repo.setRef('os/moved', two);
+    await pair.repo.config.set('core', 'collection-id', 'org.example.Other');
+    await command(pair.theirs, 'config set', 'core.collection-id', 'org.example.Other');
+    const foreign = await make('os/foreign');
+    await pair.repo.config.set('core', 'collection-id', collectionId);
+    await pair.repo.setRef('os/foreign', foreign);
+    for (const checksum of new Set(Object.values(await pair.repo.listRefs()))) {
+      await pair.repo.signatures.signGpg(checksum, { keys: [key], home: gpg.home });
+    }
+    await pair.repo.summary.regenerate();
+    await pair.repo.summary.signGpg({ keys: [key], home: gpg.home });
+    collection = await Repo.open(pair.ours);
+    host = await serveDirectory(pair.ours);
+    return async () => {
+      collection.close();
+      await host.stop();
+    };
+  });
+
+  test.each([...offered, 'os/none'])('find-remotes and its pull: %s', async (ref) => {
+    await using pair = await repoPair(scratch.join(`found-${ref.slice(3)}`), 'bare-user');
+    const keys = await gpg.exportKey(key);
+    for (const at of [pair.ours, pair.theirs]) {
+      await command(at, 'remote add', ...kSettings, 'origin', host.url);
+      await using repo = await Repo.open(at);
+      await repo.remotes.importKeys('origin', keys);
+    }
+    await pair.repo.config.reload();
+    const wanted = { collectionId, ref };
+    const text = await pair.command('find-remotes', collectionId, ref);
+    const found = await pair.repo.collections.findRemotes([wanted]);
+    const lines = found.map(({ name, url, priority, lastModified, refs }, i) => [
+      `Result ${i}: ${url}`,
+      ' - Finder: OstreeRepoFinderConfig',
+      ` - Keyring: ${name}.trustedkeys.gpg`,
+      ` - Priority: ${priority}`,
+      ` - Summary last modified: ${lastModified?.toISOString().replace('.000', '')}`,
+      ' - Refs:',
+      ...refs.map((each) => `    - (${each.collectionId}, ${each.ref}) = ${each.checksum}`),
+    ]);
+    if (ref === 'os/none') {
+      expect([found, text]).toEqual([[], 'No results.']);
+      return;
+    }
+    expect(text).toBe([...lines.flat(), '', '1/1 refs were found.'].join('\n'));
+    const pulled = await bothOrNeither(
+      () => pair.repo.collections.pullFromRemotes(found),
+      () => pair.command('find-remotes', '--pull', collectionId, ref),
+    );
+    expect(pulled !== undefined).toBe(['os/one', 'os/two'].includes(ref));
+    await sameRepos(pair.ours, pair.theirs);
+  });
+});

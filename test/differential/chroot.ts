@@ -42,7 +42,7 @@ mknod -m 666 "$root/dev/urandom" c 1 9
 mknod -m 666 "$root/dev/tty" c 5 0
 ln -s /proc/self/fd "$root/dev/fd"
 for pair in 0:stdin 1:stdout 2:stderr; do ln -s /proc/self/fd/\${pair%:*} "$root/dev/\${pair#*:}"; done
-mkdir "$root/dev/shm" "$root/dev/pts" "$root${kArchive}"
+mkdir "$root/dev/pts" "$root${kArchive}"
 mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"
 mount --bind "$archive" "$root${kArchive}"

@@ -366,7 +366,7 @@ describe('refs of collections', () => {
       return;
     }
     expect(text).toBe([...lines.flat(), '', '1/1 refs were found.'].join('\n'));
-    const pulled = await bothOrNeither(
+    const pulled = await bothOrNeither<unknown>(
       () => pair.repo.collections.pullFromRemotes(found),
       () => pair.command('find-remotes', '--pull', collectionId, ref),
     );

@@ -67,6 +67,11 @@ export const kAllowed: readonly Rule[] = [
     reason: 'a cluster has an identifier made of time and process, and its log has times',
   },
   {
+    path: /^\/var\/lib\/mysql\//,
+    may: 'content',
+    reason: 'tables have the times at which they were made, and the log its numbers',
+  },
+  {
     path: /^\/(etc\/ldap\/slapd\.d\/.*\.ldif|var\/lib\/ldap\/data\.mdb)$/,
     may: 'content',
     reason: 'entries of a directory have identifiers and times, and its first password is random',

@@ -90,7 +90,7 @@ export {
 } from './ostree/remote.js';
 export { Repo } from './ostree/repo.js';
 export type { RepoFacts, RepoMode } from './ostree/repo_handle.js';
-export { SePolicy } from './ostree/sepolicy.js';
+export { type RestoreconOptions, SePolicy } from './ostree/sepolicy.js';
 export {
   type GpgKeyring,
   type GpgSignature,

@@ -145,6 +145,11 @@ export interface NativeSePolicy {
   name(): string;
   checksum(): string | undefined;
   label(path: string, mode: number): NativeJob<string | undefined>;
+  restorecon(
+    path: string,
+    target: string,
+    options: { allowNoLabel?: boolean; keepExisting?: boolean },
+  ): NativeJob<string | undefined>;
 }
 
 /** Opaque. */

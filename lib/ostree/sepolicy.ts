@@ -1,12 +1,32 @@
 import type { NativeSePolicy } from '../../types/ostree.js';
 import { binding } from '../binding.js';
-import { checkNumber, checkPath, checkString, type PathLike } from '../checks.js';
+import {
+  checkMembers,
+  checkNumber,
+  checkPath,
+  checkString,
+  type Members,
+  type PathLike,
+} from '../checks.js';
 import { invalidArgType } from '../errors.js';
-import { callNative, type JobOptions, runJob } from '../job.js';
+import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
+
+export interface RestoreconOptions extends JobOptions {
+  /** Leave what the policy has no label for as it is, instead of failing. @default false */
+  allowNoLabel?: boolean;
+  /** Leave what has a label already. @default false */
+  keepExisting?: boolean;
+}
+
+const kRestoreconOptions: Members<RestoreconOptions> = {
+  ...kJobOptions,
+  allowNoLabel: true,
+  keepExisting: true,
+};
 
 /**
- * The SELinux policy of a system: which labels its paths have. Nothing of the running system is
- * asked or changed. {@link SePolicy.fromDirectory} and {@link Repo.sePolicy} make one.
+ * The SELinux policy of a system: which labels its paths have. The policy of the running system is
+ * not asked. {@link SePolicy.fromDirectory} and {@link Repo.sePolicy} make one.
  *
  * @see `OstreeSePolicy`
  */
@@ -65,5 +85,28 @@ export class SePolicy {
     checkString(path, 'path');
     checkNumber(mode, 'mode');
     return runJob('ostree', () => this.#native.label(path, mode), options);
+  }
+
+  /**
+   * Gives a file or directory on disk, or a link itself, the label of a path. What is below it
+   * stays as it is. The running system needs no SELinux for that, only its file system room for the
+   * attribute `security.selinux`, and this process the right to set it.
+   *
+   * @param path - What it is to the policy.
+   * @returns the label; undefined where it was left as it is.
+   * @throws `ENOENT`; `ERR_OSTREE_FAILED` where the policy has no label for the path;
+   * `ERR_OSTREE_NOT_SUPPORTED` where no label can be kept; `EACCES`, `EPERM`.
+   * @see `ostree_sepolicy_restorecon`
+   */
+  async restorecon(
+    path: string,
+    target: PathLike,
+    options: RestoreconOptions = {},
+  ): Promise<string | undefined> {
+    checkString(path, 'path');
+    const absolute = checkPath(target, 'target');
+    checkMembers(options, kRestoreconOptions);
+    const { signal, ...rest } = options;
+    return runJob('ostree', () => this.#native.restorecon(path, absolute, rest), { signal });
   }
 }

@@ -39,6 +39,12 @@ Napi::Value TextOrUndefined(Napi::Env env, const char* text) {
   return text == nullptr ? env.Undefined() : Napi::String::New(env, text);
 }
 
+ToJs LabelOrUndefined(std::optional<std::string> label) {
+  return [label = std::move(label)](Napi::Env env) -> Napi::Value {
+    return TextOrUndefined(env, label ? label->c_str() : nullptr);
+  };
+}
+
 }  // namespace
 
 std::shared_ptr<SePolicyState> SePolicyState::OfDirectory(const std::string& root,
@@ -82,6 +88,22 @@ std::optional<std::string> SePolicyState::Label(const std::string& path, uint32_
   return label.get();
 }
 
+std::optional<std::string> SePolicyState::Restorecon(const std::string& path,
+                                                     const std::string& target,
+                                                     OstreeSePolicyRestoreconFlags flags,
+                                                     GCancellable* cancellable) {
+  const auto file = GObjectPtr<GFile>::Take(g_file_new_for_path(target.c_str()));
+  const std::lock_guard<std::mutex> guard(mutex_);
+  GStringPtr label;
+  GError* error = nullptr;
+  if (!ostree_sepolicy_restorecon(policy_.get(), path.c_str(), nullptr, file.get(), flags,
+                                  Out(label), cancellable, &error)) {
+    throw FromGError(error, "Labelling").Detail("path", target);
+  }
+  if (!label) return std::nullopt;
+  return label.get();
+}
+
 void SePolicy::Init(Napi::Env env, Napi::Object exports) {
   Define(env, exports,
          {
@@ -90,6 +112,7 @@ void SePolicy::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&SePolicy::Name>("name"),
              InstanceMethod<&SePolicy::Checksum>("checksum"),
              InstanceMethod<&SePolicy::Label>("label"),
+             InstanceMethod<&SePolicy::Restorecon>("restorecon"),
          });
 }
 
@@ -125,12 +148,26 @@ Napi::Value SePolicy::Checksum(const Napi::CallbackInfo& info) {
 Napi::Value SePolicy::Label(const Napi::CallbackInfo& info) {
   std::string path = TreePathText(CheckedTreePath(info[0], "path"));
   const auto mode = static_cast<uint32_t>(Arguments(info).Integer(1, "mode", 0, 0177777));
+  return Job::Start(info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
+                    [state = state(), path = std::move(path), mode](JobContext& job) {
+                      return LabelOrUndefined(state->Label(path, mode, job.cancellable()));
+                    });
+}
+
+// restorecon(path, target, options)
+Napi::Value SePolicy::Restorecon(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::string path = TreePathText(CheckedTreePath(info[0], "path"));
+  std::string target = arguments.Path(1, "target");
+  const Options options = arguments.Object(2, "options");
+  unsigned flags = OSTREE_SEPOLICY_RESTORECON_FLAGS_NONE;
+  if (options.Bool("allowNoLabel", false)) flags |= OSTREE_SEPOLICY_RESTORECON_FLAGS_ALLOW_NOLABEL;
+  if (options.Bool("keepExisting", false)) flags |= OSTREE_SEPOLICY_RESTORECON_FLAGS_KEEP_EXISTING;
   return Job::Start(
       info.Env(), AddonData::Of(info.Env()).ostree(), nullptr, info.Env().Undefined(),
-      [state = state(), path = std::move(path), mode](JobContext& job) {
-        return [label = state->Label(path, mode, job.cancellable())](Napi::Env env) -> Napi::Value {
-          return TextOrUndefined(env, label ? label->c_str() : nullptr);
-        };
+      [state = state(), path = std::move(path), target = std::move(target),
+       flags = static_cast<OstreeSePolicyRestoreconFlags>(flags)](JobContext& job) {
+        return LabelOrUndefined(state->Restorecon(path, target, flags, job.cancellable()));
       });
 }
 

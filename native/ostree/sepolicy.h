@@ -29,6 +29,11 @@ class SePolicyState {
   // None where the policy has none for the path. `mode` with the file type.
   std::optional<std::string> Label(const std::string& path, uint32_t mode,
                                    GCancellable* cancellable);
+  // The label that `target` got, a path on disk that is `path` to the policy; none where it was
+  // left as it is.
+  std::optional<std::string> Restorecon(const std::string& path, const std::string& target,
+                                        OstreeSePolicyRestoreconFlags flags,
+                                        GCancellable* cancellable);
 
  private:
   UniqueFd directory_;  // libostree borrows it
@@ -53,6 +58,7 @@ class SePolicy : public Wrap<SePolicy, SePolicyState> {
   Napi::Value Name(const Napi::CallbackInfo& info);
   Napi::Value Checksum(const Napi::CallbackInfo& info);
   Napi::Value Label(const Napi::CallbackInfo& info);
+  Napi::Value Restorecon(const Napi::CallbackInfo& info);
 };
 
 }  // namespace apt_ostree

@@ -1,7 +1,7 @@
 /** SELinux policies as objects, and labels that imports take from them. */
 
 import { createHash } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { SePolicy } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ostree } from '../../support/ostree.js';
@@ -90,6 +90,56 @@ describe('a policy', () => {
       await expect(policy.label('/a', mode)).rejects.toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
     }
   });
+});
+
+/** Of a path on disk, without following links. */
+async function labelOnDisk(path: string): Promise<string> {
+  const program =
+    'import os, sys; print(os.getxattr(sys.argv[1], "security.selinux", follow_symlinks=False))';
+  const { stdout } = await run('python3', ['-c', program, path], { anyStatus: true });
+  return stdout.replace(/^b'|\\x00'\n$/g, '');
+}
+
+test('restorecon labels what is on disk', async () => {
+  const policy = await SePolicy.fromDirectory(root);
+  const target = scratch.join('target');
+  await mkdir(target);
+  await writeFile(`${target}/file`, '');
+  await symlink('file', `${target}/link`);
+  expect(await policy.restorecon('/usr/bin', target)).toBe(label('bin_t'));
+  expect(await labelOnDisk(target)).toBe(label('bin_t'));
+  // Neither what is below nor what a link names.
+  await policy.restorecon('/usr/bin/link', `${target}/link`);
+  expect(await labelOnDisk(`${target}/link`)).toBe(label('bin_t'));
+  expect(await labelOnDisk(`${target}/file`)).toBe('');
+  expect(await policy.restorecon('/usr/bin/tool', `${target}/file`)).toBe(label('tool_exec_t'));
+  const keepExisting = await policy.restorecon('/x', `${target}/file`, { keepExisting: true });
+  expect(keepExisting).toBeUndefined();
+  expect(await labelOnDisk(`${target}/file`)).toBe(label('tool_exec_t'));
+  await expect(policy.restorecon('/nothing', `${target}/file`)).rejects.toMatchObject({
+    code: 'ERR_OSTREE_FAILED',
+    path: `${target}/file`,
+  });
+  const allowNoLabel = await policy.restorecon('/nothing', target, { allowNoLabel: true });
+  expect(allowNoLabel).toBeUndefined();
+  expect(await labelOnDisk(target)).toBe(label('bin_t'));
+});
+
+test('restorecon where no label can be kept, or of nothing', async () => {
+  const policy = await SePolicy.fromDirectory(root);
+  await expect(policy.restorecon('/x', '/proc/version')).rejects.toMatchObject({
+    code: 'ERR_OSTREE_NOT_SUPPORTED',
+    path: '/proc/version',
+  });
+  await expect(policy.restorecon('/x', scratch.join('none'))).rejects.toMatchObject({
+    code: 'ENOENT',
+  });
+  await expect(policy.restorecon('/a/../b', root)).rejects.toMatchObject({
+    code: 'ERR_INVALID_ARG_VALUE',
+  });
+  await expect(
+    policy.restorecon('/x', root, { signal: AbortSignal.abort() }),
+  ).rejects.toMatchObject({ code: 'ABORT_ERR' });
 });
 
 describe('labels of imports', () => {

@@ -87,6 +87,11 @@ export interface CommitOptions extends JobOptions {
   /** What maintainer scripts may use; met, everything in the sandbox is killed. */
   limits?: SandboxLimits;
   /**
+   * Keep the scratch space, with the layer that each step wrote, whether it comes to a commit or
+   * not: `record.workDirectory` names it. Remove it with {@link removeTree}. @default false
+   */
+  keepWork?: boolean;
+  /**
    * A commit, ref or refspec whose users and groups keep their numbers where they come again.
    * @default the commit that `ref` names now
    */
@@ -292,7 +297,7 @@ export class Composer {
     }
     // A handle has one transaction at a time, and the caller's may be in use.
     await using repo = await Repo.open(this.#repo.path);
-    await using workspace = await Workspace.create(repo);
+    await using workspace = await Workspace.create(repo, { keep: options.keepWork === true });
     using resolver = this.#resolver();
     const listener = new GuardedListener(options.onEvent, options.signal);
     const recorder = new Recorder(resolver.architecture, listener.onEvent);
@@ -315,11 +320,15 @@ export class Composer {
         }),
       ),
     );
+    const record = (): ComposeRecord => ({
+      ...recorder.record,
+      ...(workspace.kept !== undefined && { workDirectory: workspace.kept }),
+    });
     try {
-      return { ...(await composing), record: recorder.record };
+      return { ...(await composing), record: record() };
     } catch (error) {
       if (error instanceof AptOstreeError) {
-        Object.defineProperty(error, 'record', { value: recorder.record, configurable: true });
+        Object.defineProperty(error, 'record', { value: record(), configurable: true });
       }
       throw error;
     }

@@ -8,6 +8,7 @@ import { mkdir, readdir, readFile, rmdir, stat, statfs, writeFile } from 'node:f
 import { totalmem } from 'node:os';
 import path from 'node:path';
 import { invalidArgValue } from '../errors.js';
+import { SpaceMeter } from './space.js';
 
 export interface SandboxLimits {
   /** Processes and threads at one time. @default 4096 */
@@ -19,6 +20,11 @@ export interface SandboxLimits {
   memory?: number;
   /** Seconds that one call of a maintainer script, or of the initramfs tool, may take. @default 3600 */
   seconds?: number;
+  /**
+   * Bytes that one run in the sandbox may write to the disk: all packages that dpkg unpacks or
+   * configures in it. @default as many as there are
+   */
+  storage?: number;
 }
 
 export type LimitName = keyof SandboxLimits;
@@ -27,6 +33,7 @@ const kDefaults = {
   processes: 4096,
   memory: Math.floor(totalmem() * 0.75),
   seconds: 3600,
+  storage: Number.POSITIVE_INFINITY,
 };
 const kPollMilliseconds = 100;
 /** bubblewrap and the shell that starts the command. */
@@ -37,7 +44,7 @@ export type EffectiveLimits = Required<SandboxLimits>;
 /** @throws TypeError for what is not a positive number. */
 export function effectiveLimits(limits?: SandboxLimits | null): EffectiveLimits {
   const result = { ...kDefaults };
-  for (const name of ['processes', 'memory', 'seconds'] as const) {
+  for (const name of ['processes', 'memory', 'seconds', 'storage'] as const) {
     const value = limits?.[name];
     if (value === undefined || value === null) continue;
     if (!Number.isFinite(value) || value <= 0) {
@@ -81,14 +88,20 @@ export class LimitGuard {
   #checking: Promise<LimitName | undefined> | undefined;
   #child: number | undefined;
   readonly #clock: ProcessClock;
+  readonly #space: SpaceMeter | undefined;
 
-  private constructor(limits: EffectiveLimits) {
+  private constructor(limits: EffectiveLimits, space: SpaceMeter | undefined) {
     this.#limits = limits;
     this.#clock = new ProcessClock(limits.seconds);
+    this.#space = space;
   }
 
-  static async create(limits: EffectiveLimits): Promise<LimitGuard> {
-    const guard = new LimitGuard(limits);
+  /** @param upper takes all that is written */
+  static async create(limits: EffectiveLimits, upper: string): Promise<LimitGuard> {
+    const space = Number.isFinite(limits.storage)
+      ? await SpaceMeter.create(upper, limits.storage)
+      : undefined;
+    const guard = new LimitGuard(limits, space);
     for (const name of ['processes', 'memory'] as const) {
       const value = limits[name];
       const group = await makeGroup(name, name === 'processes' ? value + kOwnProcesses : value);
@@ -130,6 +143,7 @@ export class LimitGuard {
       if (group && (await this.#isIn(group))) continue;
       if ((await this.#measure(name)) > this.#limits[name]) return name;
     }
+    if (await this.#space?.exceeded()) return 'storage';
     const proc = this.#clock.isDue ? await this.#proc() : undefined;
     return proc !== undefined && (await this.#clock.exceeded(proc)) ? 'seconds' : undefined;
   }

@@ -35,6 +35,8 @@ export interface ComposeRecord {
   fallbacks: FallbackEvent[];
   /** What dpkg and the scripts printed; the middle is left out where it was more than 2 MiB. */
   log: string;
+  /** The scratch space, where it is kept. */
+  workDirectory?: string;
 }
 
 const kLogHalf = 1 << 20;

@@ -207,7 +207,7 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
   const tail: string[] = [];
   let commandRan = false;
   let child: Child | undefined;
-  const guard = await LimitGuard.create(limits);
+  const guard = await LimitGuard.create(limits, run.upper);
   const pipes: Pipe[] = [];
   let nothing: number | undefined;
   let options: number | undefined;
@@ -293,7 +293,12 @@ export function limitError(
   output: string,
   about: { package?: string; script?: string } = {},
 ): ComposeError {
-  const units = { processes: 'processes', memory: 'bytes of memory', seconds: 'seconds' };
+  const units = {
+    processes: 'processes',
+    memory: 'bytes of memory',
+    seconds: 'seconds',
+    storage: 'bytes of disk space',
+  };
   const who =
     about.package === undefined ? 'A program' : `${about.package}: ${about.script ?? 'a script'}`;
   return new ComposeError(

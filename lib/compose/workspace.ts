@@ -5,7 +5,7 @@
  * machines and containers that share a repository count them on their own.
  */
 
-import { type FileHandle, lstat, mkdir, mkdtemp, open, readdir } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, mkdtemp, open, readdir, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { binding } from '../binding.js';
 import { removeTree } from '../files.js';
@@ -19,15 +19,21 @@ export function stateDirectory(repo: Repo): string {
 
 export class Workspace {
   readonly path: string;
+  /** Where it is afterwards, if it is kept. */
+  readonly kept: string | undefined;
   readonly #lock: FileHandle;
   #counter = 0;
 
-  private constructor(directory: string, lock: FileHandle) {
+  private constructor(directory: string, lock: FileHandle, kept?: string) {
     this.path = directory;
+    this.kept = kept;
     this.#lock = lock;
   }
 
-  static async create(repo: Repo): Promise<Workspace> {
+  /** @param options.keep for somebody who wants to look at it, and removes it then */
+  static async create(repo: Repo, { keep = false } = {}): Promise<Workspace> {
+    const place = path.join(stateDirectory(repo), 'kept');
+    if (keep) await mkdir(place, { recursive: true, mode: 0o700 });
     const parent = path.join(stateDirectory(repo), 'work');
     await mkdir(parent, { recursive: true, mode: 0o700 });
     // libostree keeps what it writes in a directory of tmp/ until it is stored.
@@ -36,7 +42,8 @@ export class Workspace {
     while (true) {
       const directory = await mkdtemp(path.join(parent, 'compose.'));
       const lock = await lockDirectory(directory);
-      if (lock) return new Workspace(directory, lock);
+      const kept = keep ? path.join(place, path.basename(directory)) : undefined;
+      if (lock) return new Workspace(directory, lock, kept);
       // Another composition took it for abandoned before it was locked.
     }
   }
@@ -51,7 +58,8 @@ export class Workspace {
 
   async remove(): Promise<void> {
     try {
-      await removeTree(this.path);
+      if (this.kept === undefined) await removeTree(this.path);
+      else await rename(this.path, this.kept);
     } finally {
       await this.#lock.close();
     }

@@ -1,7 +1,7 @@
 /** Maintainer scripts that mean harm, and the record of what scripts did. */
 
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import type { ComposeEvent, ComposeResult } from 'apt-ostree';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,7 +12,7 @@ import {
   processesWith,
   refsOf,
 } from '../../support/compose.js';
-import { temporaryDirectory } from '../../support/temp.js';
+import { removeTree, temporaryDirectory } from '../../support/temp.js';
 
 const host = await temporaryDirectory('host');
 const server = createServer((socket) => socket.end('reached'));
@@ -101,6 +101,13 @@ beforeAll(async () => {
       {
         name: 'eater',
         scripts: { postinst: '#!/bin/bash\nx=xxxxxxxxxxxxxxxx\nwhile :; do x=$x$x; done' },
+      },
+      {
+        name: 'filler',
+        scripts: {
+          postinst:
+            'i=0; while :; do i=$((i + 1)); head -c 8M /dev/zero > /var/lib/full.$i; sleep 0.05; done',
+        },
       },
       {
         name: 'daemon',
@@ -230,6 +237,35 @@ describe('hostile scripts', () => {
       package: 'eater',
     });
     await expectUnharmed(before);
+  });
+
+  it('that fill the disk are stopped at the limit', async () => {
+    const before = await refsOf(fixture.repo);
+    await expect(layer('filler', { limits: { storage: 64 << 20 } })).rejects.toMatchObject({
+      code: 'ERR_SANDBOX_LIMIT',
+      limit: 'storage',
+      package: 'filler',
+      script: 'postinst',
+    });
+    await expectUnharmed(before);
+    const { commit } = await layer('daemon', { limits: { storage: 64 << 20 } });
+    expect(commit).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('leave their scratch space where it is asked for', async () => {
+    const kept: (string | undefined)[] = [];
+    const { record } = await layer('daemon', { keepWork: true });
+    kept.push(record.workDirectory);
+    await layer('bomb', { keepWork: true, limits: { processes: 100 } }).catch((error) =>
+      kept.push(error.record.workDirectory),
+    );
+    for (const directory of kept) {
+      if (directory === undefined) throw new Error('nothing was kept');
+      // The next composition does not take it for abandoned.
+      await layer('daemon');
+      expect((await readdir(directory)).length).toBeGreaterThan(0);
+      await removeTree(directory);
+    }
   });
 
   it('leave no process that writes later', async () => {

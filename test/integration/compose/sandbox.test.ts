@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { placeDirectory } from '../../../lib/compose/files.js';
 import { makeInitramfs } from '../../../lib/compose/initramfs.js';
+import { effectiveLimits } from '../../../lib/compose/limits.js';
 import { runInSandbox, type SandboxRun } from '../../../lib/compose/sandbox.js';
 import { writeSkeleton } from '../../../lib/compose/skeleton.js';
 import { temporaryDirectory } from '../../support/temp.js';
@@ -194,7 +195,7 @@ describe('the sandbox', () => {
           { source: '/usr', target: '/usr' },
           { source: tools, target: '/usr/local/sbin' },
         ],
-        limits: { processes: 100, memory: 1 << 30, seconds: 0.5 },
+        limits: effectiveLimits({ processes: 100, memory: 1 << 30, seconds: 0.5 }),
       },
       '6.1',
     );
@@ -204,7 +205,9 @@ describe('the sandbox', () => {
   it('gives up its control groups', async () => {
     await using directory = await temporaryDirectory();
     const run = await sandbox(directory.path);
-    await run('true', { limits: { processes: 50, seconds: 10, memory: 1 << 30 } });
+    await run('true', {
+      limits: effectiveLimits({ processes: 50, seconds: 10, memory: 1 << 30 }),
+    });
     const groups = await readFile('/proc/self/mountinfo', 'utf8');
     const roots = groups.split('\n').filter((line) => / - cgroup/.test(line));
     for (const line of roots) {

@@ -9,6 +9,7 @@ import { type FileHandle, lstat, mkdir, mkdtemp, open, readdir, rename } from 'n
 import path from 'node:path';
 import { binding } from '../binding.js';
 import { removeTree } from '../files.js';
+import { callNative } from '../job.js';
 import type { Repo } from '../ostree/repo.js';
 import { makeDirectory } from './files.js';
 
@@ -37,14 +38,21 @@ export class Workspace {
     const parent = path.join(stateDirectory(repo), 'work');
     await mkdir(parent, { recursive: true, mode: 0o700 });
     // libostree keeps what it writes in a directory of tmp/ until it is stored.
-    for (const place of [parent, path.join(repo.path, 'tmp')]) binding().spreadDirectories(place);
+    spread(path.join(repo.path, 'tmp'));
+    spread(parent);
     await removeAbandoned(parent);
     while (true) {
       const directory = await mkdtemp(path.join(parent, 'compose.'));
       const lock = await lockDirectory(directory);
-      const kept = keep ? path.join(place, path.basename(directory)) : undefined;
-      if (lock) return new Workspace(directory, lock, kept);
-      // Another composition took it for abandoned before it was locked.
+      // Otherwise another composition took it for abandoned before it was locked.
+      if (!lock) continue;
+      // Filling a layer frees the stubs in it.
+      spread(directory);
+      return new Workspace(
+        directory,
+        lock,
+        keep ? path.join(place, path.basename(directory)) : undefined,
+      );
     }
   }
 
@@ -68,6 +76,11 @@ export class Workspace {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.remove();
   }
+}
+
+/** Has directories made in this one be apart on the disk. */
+function spread(directory: string): void {
+  callNative('compose', () => binding().spreadDirectories(directory));
 }
 
 async function removeAbandoned(parent: string): Promise<void> {

@@ -105,21 +105,6 @@ export interface NativeListFilter {
   limit?: number;
 }
 
-export interface NativeListPage {
-  packages: NativeTable<
-    | 'name'
-    | 'architecture'
-    | 'version'
-    | 'installed'
-    | 'priority'
-    | 'section'
-    | 'essential'
-    | 'auto'
-  >;
-  /** 0 after the last page. */
-  next: number;
-}
-
 export interface NativeRequest {
   install?: string[];
   remove?: string[];
@@ -178,7 +163,14 @@ export interface NativePlan {
 
 export interface NativeAptCache {
   package(name: string, architecture?: string): NativeJob<NativePackage | null>;
-  list(filter: NativeListFilter): NativeJob<NativeListPage>;
+  list(
+    filter: NativeListFilter,
+  ): NativeJob<
+    NativeColumns<
+      'name' | 'architecture' | 'version' | 'installed' | 'priority' | 'section',
+      'flags'
+    >
+  >;
   versions(after: number, limit: number): NativeJob<NativeVersionRows>;
   packages(
     after: number,

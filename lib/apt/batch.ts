@@ -29,6 +29,19 @@ export class Columns<Text extends string, Numeric extends string> {
 }
 
 /**
+ * Gives the first of equal texts: of rows that all stay, few texts are left for the collector to
+ * move, which holds up the event loop as long as it does.
+ */
+export function sharedTexts(): (text: string) => string {
+  const known = new Map<string, string>();
+  return (text) => {
+    const first = known.get(text);
+    if (first === undefined) known.set(text, text);
+    return first ?? text;
+  };
+}
+
+/**
  * Pages of native columns; the next one is fetched while the last one is looked at.
  *
  * @param fetch gives the page after `after`, 0 to begin.

@@ -1,4 +1,4 @@
-import type { NativeListPage, NativeTable } from '../../types/apt.js';
+import type { NativeTable } from '../../types/apt.js';
 import {
   checkMembers,
   checkPath,
@@ -10,6 +10,7 @@ import {
 import type { ErrorMessage } from '../errors.js';
 import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
 import { arrayOf, aString, objectOf } from '../shapes.js';
+import { pages, sharedTexts } from './batch.js';
 import type { FetchEvent } from './context.js';
 import { AptMarks, kMarksOptions, type MarksOptions } from './marks.js';
 import {
@@ -61,7 +62,7 @@ export interface AptPackage extends PackageName {
   versions: AptPackageVersion[];
 }
 
-/** Rows that are made at once. */
+/** Rows that are made at once: what the event loop has time for. */
 const kPage = 512;
 
 /** One row of `AptCache.list`. */
@@ -155,31 +156,29 @@ export class AptCache extends AptSourceReader {
     const { signal, essential, installed } = filter;
     const priorities =
       filter.priorities == null ? undefined : checkStrings(filter.priorities, 'filter.priorities');
+    const wanted = { essential, installed, ...(priorities && { priorities }) };
     const result: AptPackageSummary[] = [];
-    for (let after = 0; ; ) {
-      const page: NativeListPage = await runJob(
-        'apt',
-        () =>
-          this.native.list({
-            essential,
-            installed,
-            after,
-            // What the event loop has time for.
-            limit: kPage,
-            ...(priorities && { priorities }),
-          }),
-        { signal },
-      );
-      const rows = rowsOf(page.packages, ({ installed: version, ...row }) => ({
-        ...row,
-        ...(version !== '' && { installed: version }),
-        essential: row.essential !== '',
-        auto: row.auto !== '',
-      }));
-      for (const row of rows) result.push(row);
-      if (page.next === 0) return result;
-      after = page.next;
+    const shared = sharedTexts();
+    for await (const page of pages((after) =>
+      runJob('apt', () => this.native.list({ ...wanted, after, limit: kPage }), { signal }),
+    )) {
+      for (let row = 0; row < page.rows; row++) {
+        const current = page.text('installed', row);
+        const flags = page.number('flags', row);
+        const summary: AptPackageSummary = {
+          name: page.text('name', row),
+          architecture: shared(page.text('architecture', row)),
+          version: page.text('version', row),
+          priority: shared(page.text('priority', row)),
+          section: shared(page.text('section', row)),
+          essential: (flags & 1) !== 0,
+          auto: (flags & 2) !== 0,
+        };
+        if (current !== '') summary.installed = current;
+        result.push(summary);
+      }
     }
+    return result;
   }
 
   /**

@@ -9,6 +9,7 @@
 #include "apt/acquire.h"
 #include "apt/cache.h"
 #include "apt/context.h"
+#include "apt/inspect.h"
 #include "apt/reporter.h"
 #include "apt/session.h"
 #include "apt/solver.h"
@@ -237,22 +238,11 @@ Napi::Value AptCache::List(const Napi::CallbackInfo& info) {
   filter.essential = OptionalBool(options, "essential");
   filter.installed = OptionalBool(options, "installed");
   filter.priorities = options.Strings("priorities");
-  filter.after = static_cast<uint64_t>(options.Integer("after", 0, 0, INT64_MAX));
-  filter.limit = static_cast<size_t>(options.Integer("limit", 5000, 1, 20000));
+  filter.page.after = static_cast<uint64_t>(options.Integer("after", 0, 0, INT64_MAX));
+  filter.page.limit = static_cast<size_t>(options.Integer("limit", 5000, 1, 20000));
   return StartApt(info.Env(), [state = state()->Hold(), filter](JobContext&) -> ToJs {
-    const apt::ListPage page = state->Use()->List(filter);
-    Table rows({"name", "architecture", "version", "installed", "priority", "section", "essential",
-                "auto"});
-    for (const apt::PackageRow& row : page.rows) {
-      rows.Row({row.name, row.architecture, row.version, row.installed, row.priority, row.section,
-                Flag(row.essential), Flag(row.automatic)});
-    }
-    return Converted(std::move(rows), [next = page.next](Napi::Env env, const Table& table) {
-      Napi::Object object = Napi::Object::New(env);
-      object.Set("packages", table.ToJs(env));
-      object.Set("next", static_cast<double>(next));
-      return object;
-    });
+    auto cache = state->Use();
+    return Converted(apt::FilterPackages(*cache, filter), ColumnsToJs);
   });
 }
 

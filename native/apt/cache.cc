@@ -140,35 +140,4 @@ std::optional<PackageInfo> Cache::Package(const std::string& name,
   return info;
 }
 
-ListPage Cache::List(const ListFilter& filter) {
-  Session session(context_->configuration());
-  CacheFile& file = Use();
-  pkgCache& cache = file;
-  ListPage page;
-  const std::vector<pkgCache::Package*>& packages = file.ordered();
-  for (uint64_t position = filter.after; position < packages.size();) {
-    pkgCache::PkgIterator package(cache, packages[position++]);
-    if (package->VersionList == 0) continue;
-    if (filter.essential.has_value() && *filter.essential != IsEssential(package)) continue;
-    const bool installed = package->CurrentVer != 0;
-    if (filter.installed.has_value() && *filter.installed != installed) continue;
-    pkgCache::VerIterator version = file.policy().GetCandidateVer(package);
-    if (version.end()) version = package.CurrentVer();
-    if (version.end()) continue;
-    const std::string priority = Text(version.PriorityType());
-    if (!filter.priorities.empty() && std::find(filter.priorities.begin(), filter.priorities.end(),
-                                                priority) == filter.priorities.end()) {
-      continue;
-    }
-    page.rows.push_back({package.Name(), package.Arch(), version.VerStr(),
-                         installed ? package.CurrentVer().VerStr() : "", priority,
-                         Text(version.Section()), IsEssential(package), file.IsAutomatic(package)});
-    if (page.rows.size() >= filter.limit) {
-      page.next = position;
-      break;
-    }
-  }
-  return page;
-}
-
 }  // namespace apt_ostree::apt

@@ -38,31 +38,6 @@ struct PackageInfo {
 };
 
 // One row of a listing: the candidate, or the installed version where there is no candidate.
-struct PackageRow {
-  std::string name;
-  std::string architecture;
-  std::string version;
-  std::string installed;
-  std::string priority;
-  std::string section;
-  bool essential = false;
-  bool automatic = false;
-};
-
-struct ListFilter {
-  std::optional<bool> essential;
-  std::vector<std::string> priorities;
-  std::optional<bool> installed;
-  // Where the page before ended; pages keep each conversion to JavaScript short.
-  uint64_t after = 0;
-  size_t limit = 0;
-};
-
-struct ListPage {
-  std::vector<PackageRow> rows;
-  uint64_t next = 0;  // 0: nothing is left
-};
-
 struct SourceCursor;
 
 class Cache {
@@ -74,7 +49,6 @@ class Cache {
   Cache& operator=(const Cache&) = delete;
 
   std::optional<PackageInfo> Package(const std::string& name, const std::string& architecture);
-  ListPage List(const ListFilter& filter);
 
   Context& context() { return *context_; }
   // The cache for the length of a session; throws ERR_APT_STALE_CACHE where lists or status

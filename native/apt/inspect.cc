@@ -2,8 +2,10 @@
 
 #include <apt-pkg/error.h>
 #include <apt-pkg/indexfile.h>
+#include <apt-pkg/policy.h>
 #include <apt-pkg/sourcelist.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <set>
@@ -194,6 +196,41 @@ Columns ListPackages(Cache& cache, const Page& page) {
   }
   columns.Finish();
   columns.next = id < count ? id : 0;
+  return columns;
+}
+
+Columns FilterPackages(Cache& cache, const ListFilter& filter) {
+  Session session(cache.context().configuration());
+  CacheFile& file = cache.Use();
+  Columns columns({"name", "architecture", "version", "installed", "priority", "section"},
+                  {"flags"});
+  const std::vector<pkgCache::Package*>& packages = file.ordered();
+  uint64_t position = filter.page.after;
+  for (; position < packages.size() && columns.rows() < filter.page.limit; ++position) {
+    PkgIterator package(file, packages[position]);
+    if (package->VersionList == 0) continue;
+    if (filter.essential.has_value() && *filter.essential != IsEssential(package)) continue;
+    const bool installed = package->CurrentVer != 0;
+    if (filter.installed.has_value() && *filter.installed != installed) continue;
+    VerIterator version = file.policy().GetCandidateVer(package);
+    if (version.end()) version = package.CurrentVer();
+    if (version.end()) continue;
+    const std::string priority = Text(version.PriorityType());
+    if (!filter.priorities.empty() && std::find(filter.priorities.begin(), filter.priorities.end(),
+                                                priority) == filter.priorities.end()) {
+      continue;
+    }
+    columns.Text(0, package.Name());
+    columns.Text(1, package.Arch());
+    columns.Text(2, version.VerStr());
+    columns.Text(3, installed ? package.CurrentVer().VerStr() : "");
+    columns.Text(4, priority);
+    columns.Text(5, Text(version.Section()));
+    columns.Number(0, (IsEssential(package) ? 1 : 0) | (file.IsAutomatic(package) ? 2 : 0));
+    columns.EndRow();
+  }
+  columns.Finish();
+  columns.next = position < packages.size() ? position : 0;
   return columns;
 }
 

@@ -18,10 +18,19 @@ struct Page {
   size_t limit = 4096;
 };
 
+struct ListFilter {
+  std::optional<bool> essential;
+  std::vector<std::string> priorities;
+  std::optional<bool> installed;
+  Page page;
+};
+
 // All versions of all packages, in the order in which the cache has them.
 Columns ListVersions(Cache& cache, const Page& page);
 // All packages that have a version.
 Columns ListPackages(Cache& cache, const Page& page);
+// Those with a candidate or an installed version that the filter lets through.
+Columns FilterPackages(Cache& cache, const ListFilter& filter);
 // The versions of one package, newest first.
 Columns PackageVersions(Cache& cache, const std::string& name, const std::string& architecture);
 // The versions with these numbers.

@@ -40,8 +40,8 @@ export interface NativeBinding extends NativeApt, NativeDeb, NativeOstree, Nativ
   closeDescriptor(fd: number): void;
   /** The seccomp program of sandboxes, as bubblewrap's --seccomp takes it. */
   syscallFilter(): Buffer;
-  /** Takes an exclusive flock(2) on an open file unless somebody has one; never waits. */
-  tryLock(fd: number): boolean;
+  /** Takes a flock(2) on an open file unless somebody has one that keeps it out; never waits. */
+  tryLock(fd: number, exclusive: boolean): boolean;
   /**
    * Runs a program and gives its exit code, 128 + N after signal N. The child has exactly these
    * descriptors, numbered from 0; they are copied. Cancelling kills it.

@@ -12,8 +12,6 @@ import { stateDirectory, type Workspace } from './workspace.js';
 
 /** How many checkouts stay; they cost directories and names, no file content. */
 const kKept = 3;
-/** Used later than this, in milliseconds, a checkout may be under a composition of another process. */
-const kInUse = 6 * 3600 * 1000;
 /** Part of their names: one written by another layout of the root form is not used. */
 const kLayout = 'v2';
 
@@ -31,11 +29,9 @@ export async function baseCheckout(
   const parent = path.join(stateDirectory(repo), 'base');
   const final = path.join(parent, nameOf(commit));
   const now = new Date();
-  try {
+  if (await workspace.hold(final)) {
     await utimes(final, now, now);
     return final;
-  } catch {
-    // Not there yet.
   }
   await mkdir(parent, { recursive: true, mode: 0o700 });
   const fresh = path.join(await workspace.directory('base'), 'root');
@@ -51,6 +47,8 @@ export async function baseCheckout(
     const code = (error as NodeJS.ErrnoException).code;
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
   }
+  // Somebody may have taken it away already.
+  if (!(await workspace.hold(final))) return baseCheckout(repo, commit, workspace, signal);
   await utimes(final, now, now);
   return final;
 }
@@ -72,7 +70,7 @@ async function writeRootForm(repo: Repo, base: string, signal?: AbortSignal): Pr
   return result;
 }
 
-/** Removes all but the newest checkouts; moved away first, so that no half of one is ever used. */
+/** Removes all but the newest checkouts, and those that are under a composition. */
 export async function trimBaseCheckouts(
   repo: Repo,
   keep: string,
@@ -84,9 +82,5 @@ export async function trimBaseCheckouts(
     names.map(async (name) => ({ name, time: (await stat(path.join(parent, name))).mtimeMs })),
   );
   aged.sort((a, b) => b.time - a.time);
-  for (const { name, time } of aged.slice(kKept - 1)) {
-    if (Date.now() - time <= kInUse) continue;
-    // The workspace goes with this run, and this with it.
-    await rename(path.join(parent, name), path.join(await workspace.directory('old'), name));
-  }
+  for (const { name } of aged.slice(kKept - 1)) await workspace.takeAway(path.join(parent, name));
 }

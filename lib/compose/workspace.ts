@@ -23,6 +23,7 @@ export class Workspace {
   /** Where it is afterwards, if it is kept. */
   readonly kept: string | undefined;
   readonly #lock: FileHandle;
+  readonly #held: FileHandle[] = [];
   #counter = 0;
 
   private constructor(directory: string, lock: FileHandle, kept?: string) {
@@ -64,12 +65,33 @@ export class Workspace {
     return directory;
   }
 
+  /**
+   * Keeps a directory of the repository's state from {@link takeAway} of others as long as this is
+   * there. False where it is gone, or going.
+   */
+  async hold(directory: string): Promise<boolean> {
+    const handle = await lockDirectory(directory, 'shared');
+    if (handle) this.#held.push(handle);
+    return handle !== undefined;
+  }
+
+  /** Moves such a directory here, to be removed with all else; not where somebody holds it. */
+  async takeAway(directory: string): Promise<void> {
+    const lock = await lockDirectory(directory);
+    if (!lock) return;
+    try {
+      await rename(directory, path.join(await this.directory('old'), path.basename(directory)));
+    } finally {
+      await lock.close();
+    }
+  }
+
   async remove(): Promise<void> {
     try {
       if (this.kept === undefined) await removeTree(this.path);
       else await rename(this.path, this.kept);
     } finally {
-      await this.#lock.close();
+      for (const handle of [this.#lock, ...this.#held]) await handle.close();
     }
   }
 
@@ -96,8 +118,11 @@ async function removeAbandoned(parent: string): Promise<void> {
   }
 }
 
-/** The lock, unless somebody has it or the directory is gone. */
-async function lockDirectory(directory: string): Promise<FileHandle | undefined> {
+/** The lock, unless somebody has one that keeps it out, or the directory is gone. */
+async function lockDirectory(
+  directory: string,
+  kind: 'exclusive' | 'shared' = 'exclusive',
+): Promise<FileHandle | undefined> {
   let handle: FileHandle;
   try {
     handle = await open(directory, 'r');
@@ -106,7 +131,8 @@ async function lockDirectory(directory: string): Promise<FileHandle | undefined>
     throw error;
   }
   // It may have been removed between the two calls.
-  if (binding().tryLock(handle.fd) && (await isSame(handle, directory))) return handle;
+  const locked = binding().tryLock(handle.fd, kind === 'exclusive');
+  if (locked && (await isSame(handle, directory))) return handle;
   await handle.close();
   return undefined;
 }

@@ -147,9 +147,10 @@ Napi::Value CloseDescriptor(const Napi::CallbackInfo& info) {
 // ends the process, and knows nothing of namespaces.
 Napi::Value TryLock(const Napi::CallbackInfo& info) {
   const int64_t fd = CheckedInteger(info[0], "fd", 0, 1 << 20);
+  const bool exclusive = Arguments(info).Bool(1, "exclusive");
   int result;
   do {
-    result = flock(static_cast<int>(fd), LOCK_EX | LOCK_NB);
+    result = flock(static_cast<int>(fd), (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
   } while (result != 0 && errno == EINTR);
   if (result != 0 && errno != EWOULDBLOCK) {
     throw FromErrno(errno, "Locking a file", "").ToJs(info.Env());

@@ -23,6 +23,24 @@ describe('scratch space', () => {
     expect(await workDirectories(repo)).toEqual([]);
   });
 
+  it('takes nothing away that another one holds', async () => {
+    await using directory = await temporaryDirectory();
+    await using repo = await Repo.create(directory.join('repo'), 'bare');
+    const first = await Workspace.create(repo);
+    const second = await Workspace.create(repo);
+    const shared = directory.join('repo/extensions/apt-ostree/shared');
+    await mkdir(shared);
+    expect([await first.hold(shared), await second.hold(shared)]).toEqual([true, true]);
+    await second.remove();
+    await using third = await Workspace.create(repo);
+    await third.takeAway(shared);
+    expect(existsSync(shared)).toBe(true);
+    await first.remove();
+    await third.takeAway(shared);
+    expect(existsSync(shared)).toBe(false);
+    expect(await third.hold(shared)).toBe(false);
+  });
+
   it('removes what nobody holds, whatever its name', async () => {
     await using directory = await temporaryDirectory();
     await using repo = await Repo.create(directory.join('repo'), 'bare');

@@ -196,7 +196,8 @@ void Writer::Write(CacheFile& fresh) {
   if (!request_.satisfy.empty()) {
     std::vector<BuildDependency> dependencies;
     for (const std::string& text : request_.satisfy) ParseSatisfy(text, host_, dependencies);
-    Add("satisfy:request", host_, "", dependencies);
+    // As apt-get calls it: among equals the solver goes by the place of a name in the cache.
+    Add("satisfy:command-line", host_, "", dependencies);
   }
   if (request_.build_depends.empty()) return;
   std::vector<BuildDependency> essentials;

@@ -118,6 +118,14 @@ async function compare(request: SolveRequest, args: readonly string[]): Promise<
 }
 
 describe('satisfy', () => {
+  test('calls the request as apt-get does, for the solver goes by the places of names', async () => {
+    const { output } = await simulate(context.directory, ['satisfy', 'absent'], { status });
+    expect(output).toContain(' satisfy:command-line : Depends: absent');
+    await expect(cache.solve({ satisfy: ['absent'] })).rejects.toMatchObject({
+      unmet: [{ name: 'satisfy:command-line', alternatives: [{ name: 'absent' }] }],
+    });
+  });
+
   test.each<[string[], string[]]>([
     [['libfoo-dev (>= 2)'], ['+libfoo-dev=2', '+libfoo=2']],
     [['one | two, compiler'], ['+compiler=1', '+manual=1', '+one=1']],

@@ -11,6 +11,7 @@
 #include "core/addon_data.h"
 #include "core/cursor.h"
 #include "core/files.h"
+#include "core/pieces.h"
 #include "core/process.h"
 #include "core/syscall_filter.h"
 #include "core/variant.h"
@@ -30,6 +31,7 @@
 #include "ostree/sign_engine.h"
 #include "ostree/summary.h"
 #include "ostree/sysroot.h"
+#include "ostree/tree_edits.h"
 
 namespace apt_ostree {
 
@@ -58,6 +60,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitSyscallFilter(env, exports);
   InitVariants(env, exports);
   Cursor::Init(env, exports);
+  Pieces::Init(env, exports);
   Repo::Init(env, exports);
   InitRepoFacts(env, exports);
   InitObjects(env, exports);
@@ -70,6 +73,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   InitDebFile(env, exports);
   InitLayer(env, exports);
   MutableTree::Init(env, exports);
+  TreeEdits::Init(env, exports);
   DevinoCache::Init(env, exports);
   Sysroot::Init(env, exports);
   BootConfig::Init(env, exports);

@@ -10,6 +10,7 @@
       "native/core/job.cc",
       "native/core/parallel.cc",
       "native/core/patient_read.cc",
+      "native/core/pieces.cc",
       "native/core/process.cc",
       "native/core/spawn.cc",
       "native/core/syscall_filter.cc",

@@ -32,8 +32,17 @@ export interface NativeVersions {
   architecture: string;
 }
 
+/** Bytes on their way to native code, in parts that do not hold up the event loop; of use once. */
+export interface NativePieces {
+  add(bytes: Uint8Array): void;
+}
+
 export interface NativeBinding extends NativeApt, NativeDeb, NativeOstree, NativeVariantFunctions {
   readonly versions: NativeVersions;
+  readonly Pieces: {
+    /** With room for so many bytes. */
+    create(capacity: number): NativePieces;
+  };
   /** A pipe of two descriptors; the caller closes both. */
   createPipe(): { read: number; write: number };
   /** Closes an end of a pipe, which `fs` of a worker thread would remark on. */

@@ -1,6 +1,6 @@
 /** The addon's functions for packages and layers (native/deb). */
 
-import type { NativeJob } from './binding.js';
+import type { NativeJob, NativePieces } from './binding.js';
 import type { NativeMutableTree, NativeRepo } from './ostree.js';
 
 export interface NativeImportedDeb {
@@ -95,7 +95,7 @@ export interface NativeOpenedDeb {
 export interface NativeDeb {
   readonly DebFile: {
     open(path: string | Buffer): NativeJob<NativeOpenedDeb>;
-    read(bytes: Uint8Array): NativeJob<NativeOpenedDeb>;
+    read(bytes: Uint8Array | NativePieces): NativeJob<NativeOpenedDeb>;
   };
   readonly DebCursor: Record<never, never>;
   importDeb(

@@ -320,8 +320,14 @@ export interface NativeRepo extends NativeRepoRemotes, NativeRepoTree {
   reloadConfig(): NativeJob<void>;
 }
 
+/** Of use once. */
+export interface NativeTreeEdits {
+  /** The next ones; throws for those that are malformed. Content may be `NativePieces`. */
+  add(edits: readonly object[]): void;
+}
+
 export interface NativeMutableTree {
-  apply(repo: NativeRepo, edits: readonly object[]): NativeJob<void>;
+  apply(repo: NativeRepo, edits: NativeTreeEdits): NativeJob<void>;
   list(repo: NativeRepo, path: string, recursive: boolean, batch: EntryListener): NativeJob<void>;
   close(): void;
 }
@@ -432,6 +438,9 @@ export interface NativeOstree
   };
   readonly DevinoCache: {
     create(): NativeDevinoCache;
+  };
+  readonly TreeEdits: {
+    create(): NativeTreeEdits;
   };
   readonly MutableTree: {
     create(): NativeMutableTree;

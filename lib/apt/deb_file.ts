@@ -8,9 +8,17 @@ import type {
   NativeOpenedDeb,
 } from '../../types/deb.js';
 import { binding } from '../binding.js';
-import { checkMembers, checkPath, checkString, type Members, type PathLike } from '../checks.js';
+import {
+  checkMembers,
+  checkOptions,
+  checkPath,
+  checkString,
+  type Members,
+  type PathLike,
+} from '../checks.js';
 import { AptError, invalidArgType } from '../errors.js';
-import { type JobOptions, kJobOptions, runJob } from '../job.js';
+import { checkSignal, type JobOptions, kJobOptions, runJob } from '../job.js';
+import { inPieces, kMostCopied } from '../pieces.js';
 import { Deb822 } from './deb822.js';
 import { changelogText, kChangelogs } from './source_packages.js';
 
@@ -134,14 +142,18 @@ export class DebFile {
   }
 
   /**
-   * Reads the control archive of a file, or of the bytes of one; those are copied.
+   * Reads the control archive of a file, or of the bytes of one; those are copied, and must stay
+   * as they are meanwhile.
    *
    * @see deb(5)
    */
   static async open(file: string | URL | Uint8Array, options: JobOptions = {}): Promise<DebFile> {
     const { DebFile: native } = binding();
     if (file instanceof Uint8Array) {
-      return new DebFile(await runJob('apt', () => native.read(file), options), undefined);
+      checkOptions(options);
+      checkSignal(options.signal);
+      const bytes = file.byteLength > kMostCopied ? await inPieces(file, options.signal) : file;
+      return new DebFile(await runJob('apt', () => native.read(bytes), options), undefined);
     }
     const path = checkPath(file, 'file');
     return new DebFile(await runJob('apt', () => native.open(path), options), path);

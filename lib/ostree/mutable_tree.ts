@@ -1,4 +1,4 @@
-import type { NativeMutableTree } from '../../types/ostree.js';
+import type { NativeMutableTree, NativeTreeEdits } from '../../types/ostree.js';
 import { binding } from '../binding.js';
 import {
   checkArray,
@@ -9,7 +9,8 @@ import {
   type Members,
 } from '../checks.js';
 import { invalidArgType } from '../errors.js';
-import { callNative, type JobOptions, kJobOptions, runJob } from '../job.js';
+import { callNative, checkSignal, type JobOptions, kJobOptions, runJob } from '../job.js';
+import { inPieces, kMostCopied, letOthersRun } from '../pieces.js';
 import { Repo } from './repo.js';
 import { collectEntries, type TreeEntry } from './tree_entry.js';
 
@@ -57,6 +58,45 @@ function checkEdit(edit: TreeEdit, index: number): void {
   const { op } = edit;
   if (typeof op !== 'string' || !Object.hasOwn(kEdits, op)) return;
   checkMembers(edit, kEdits[op], `edits[${index}]`);
+}
+
+/** What an edit takes besides its texts, as bytes that are copied in the same time. */
+const kEditCost = 1024;
+
+function costOf(edit: TreeEdit): number {
+  if (edit.op !== 'file') return kEditCost;
+  const { content } = edit;
+  // Anything else is refused when it is taken over.
+  const bytes = content instanceof Uint8Array ? content.byteLength : 0;
+  return kEditCost + (typeof content === 'string' ? content.length * 3 : bytes);
+}
+
+/** Takes edits over, many and large ones in parts, and only reads them. */
+async function nativeEdits(
+  edits: readonly TreeEdit[],
+  signal: AbortSignal | undefined,
+): Promise<NativeTreeEdits> {
+  const list = callNative('ostree', () => binding().TreeEdits.create());
+  const all = [...edits];
+  let cost = 0;
+  let start = 0;
+  for (const [index, edit] of all.entries()) {
+    checkEdit(edit, index);
+    const own = costOf(edit);
+    if (own > kMostCopied && edit.op === 'file') {
+      list.add(all.slice(start, index));
+      list.add([{ ...edit, content: await inPieces(edit.content, signal) }]);
+      [start, cost] = [index + 1, 0];
+      continue;
+    }
+    cost += own;
+    if (cost < kMostCopied) continue;
+    list.add(all.slice(start, index + 1));
+    [start, cost] = [index + 1, 0];
+    await letOthersRun(signal);
+  }
+  list.add(all.slice(start));
+  return list;
 }
 
 /**
@@ -134,17 +174,20 @@ export class MutableTree implements Disposable {
 
   /**
    * Makes the edits in order, inside an open transaction of `repo`. When one fails, those before
-   * it stay.
+   * it stay; none is made where one is malformed. Many edits, and large content, are copied in
+   * parts while the call runs, so they must stay as they are.
    *
    * @throws `ERR_INVALID_STATE` outside a transaction; `ENOENT`, `ENOTDIR`, `EISDIR`, `EEXIST`,
    * `EINVAL` (a move below itself) with `path`; `ERR_INVALID_ARG_VALUE` for names like `..`.
    * @see `ostree_mutable_tree_replace_file`, `ostree_mutable_tree_ensure_dir`,
    * `ostree_mutable_tree_remove`
    */
-  async apply(repo: Repo, edits: readonly TreeEdit[], options?: JobOptions): Promise<void> {
+  async apply(repo: Repo, edits: readonly TreeEdit[], options: JobOptions = {}): Promise<void> {
     checkArray(edits, 'edits');
-    edits.forEach(checkEdit);
-    await runJob('ostree', () => this.#native.apply(Repo.native(repo), edits), options);
+    checkMembers(options, kJobOptions);
+    checkSignal(options.signal);
+    const native = await nativeEdits(edits, options.signal);
+    await runJob('ostree', () => this.#native.apply(Repo.native(repo), native), options);
   }
 
   /**

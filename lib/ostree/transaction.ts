@@ -16,6 +16,7 @@ import {
 } from '../checks.js';
 import { OstreeError } from '../errors.js';
 import { type JobOptions, kJobOptions, runJob } from '../job.js';
+import { kMostCopied, partsOf } from '../pieces.js';
 import type { Variant } from '../variant.js';
 import { type ArchiveSource, isIterable, withArchive, withPipe } from './archive_source.js';
 import { checkCollectionRef } from './collections.js';
@@ -401,7 +402,7 @@ export class Transaction {
       if (bytes.byteLength <= kMostCopied) {
         return runJob('ostree', () => repo.writeFile(bytes, attributes), { signal });
       }
-      source = inPieces(bytes);
+      source = streamOf(bytes);
     }
     return withPipe(source, signal, (fd, stop) =>
       runJob('ostree', () => repo.writeFile(fd, attributes), { signal: stop }),
@@ -466,13 +467,8 @@ export class Transaction {
   }
 }
 
-/** More bytes at once would hold up the event loop while they are copied for native code. */
-const kMostCopied = 1024 * 1024;
-
-async function* inPieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let start = 0; start < bytes.byteLength; start += kMostCopied) {
-    yield bytes.subarray(start, start + kMostCopied);
-  }
+async function* streamOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield* partsOf(bytes);
 }
 
 function nativeAttributes(

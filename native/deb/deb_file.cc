@@ -8,6 +8,7 @@
 #include "core/arguments.h"
 #include "core/error.h"
 #include "core/job.h"
+#include "core/pieces.h"
 #include "core/values.h"
 #include "deb/extract.h"
 
@@ -107,7 +108,7 @@ Napi::Value DebFile::Open(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DebFile::Read(const Napi::CallbackInfo& info) {
-  return Start(info.Env(), {"", CheckedBytes(info[0], "bytes")});
+  return Start(info.Env(), {"", Pieces::Checked(info[0], "bytes")});
 }
 
 Napi::Value DebFile::Start(Napi::Env env, DebSource given) {

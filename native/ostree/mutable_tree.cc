@@ -13,6 +13,7 @@
 #include "ostree/repo.h"
 #include "ostree/sound.h"
 #include "ostree/tree_edit.h"
+#include "ostree/tree_edits.h"
 
 namespace apt_ostree {
 
@@ -112,10 +113,11 @@ Napi::Value MutableTree::FromChecksums(const Napi::CallbackInfo& info) {
 
 Napi::Value MutableTree::Apply(const Napi::CallbackInfo& info) {
   auto repo = Repo::StateOf(info.Env(), info[0], "repo");
-  std::vector<TreeEdit> edits = CheckedTreeEdits(info[1], "edits");
+  auto given = TreeEdits::StateOf(info.Env(), info[1], "edits");
   return Job::Start(info.Env(), AddonData::Of(info.Env()).waiting(), nullptr,
-                    info.Env().Undefined(),
-                    [state = state(), repo, edits = std::move(edits)](JobContext& job) {
+                    info.Env().Undefined(), [state = state(), repo, given](JobContext& job) {
+                      // Their memory is given back here, not on the JavaScript thread.
+                      const TreeEditList edits = std::move(*given);
                       const TransactionShare transaction = repo->RequireTransaction();
                       const MutableTreeState::Locked tree = state->Lock();
                       TreeEditor editor(transaction.repo(), tree.get(), job.cancellable());

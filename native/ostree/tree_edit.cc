@@ -7,6 +7,7 @@
 
 #include "core/arguments.h"
 #include "core/error.h"
+#include "core/pieces.h"
 #include "ostree/read.h"
 #include "ostree/sound.h"
 
@@ -208,17 +209,19 @@ void TreeEditor::Symlink(const TreePath& path, const std::string& target) {
   Put(path, checksum.get(), true);
 }
 
-void TreeEditor::File(const TreePath& path, const std::string& content,
-                      const Ownership& ownership) {
+void TreeEditor::File(const TreePath& path, GBytes* content, const Ownership& ownership) {
   // libostree would name the object by an owner that it does not store: damaged from the start.
   if ((ownership.uid != 0 || ownership.gid != 0) &&
       ostree_repo_get_mode(repo_) == OSTREE_REPO_MODE_BARE_USER_ONLY) {
     throw PathError("EINVAL", "A bare-user-only repository keeps no owners but root", path);
   }
+  gsize size = 0;
+  const auto* data = static_cast<const guint8*>(g_bytes_get_data(content, &size));
   GError* error = nullptr;
+  // Of nothing there is no pointer, which libostree insists on.
   GStringPtr checksum(ostree_repo_write_regfile_inline(
       repo_, nullptr, ownership.uid, ownership.gid, ownership.mode | S_IFREG, nullptr,
-      reinterpret_cast<const guint8*>(content.data()), content.size(), cancellable_, &error));
+      data != nullptr ? data : reinterpret_cast<const guint8*>(""), size, cancellable_, &error));
   if (!checksum) throw FromGError(error, "Writing a file").Detail("path", TreePathText(path));
   Put(path, checksum.get(), false);
 }
@@ -245,16 +248,16 @@ TreePath CheckedName(const Options& edit, const char* key) {
   return path;
 }
 
-std::string CheckedContent(Napi::Value value) {
-  if (value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array) {
-    auto bytes = value.As<Napi::Uint8Array>();
-    return std::string(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
+SharedBytes CheckedContent(Napi::Value value) {
+  if (value.IsString()) {
+    const std::string text = value.As<Napi::String>().Utf8Value();
+    return TakeBytes(g_bytes_new(text.data(), text.size()));
   }
-  if (!value.IsString()) {
+  if (!value.IsTypedArray() && !Pieces::Is(value)) {
     throw InvalidArgumentType(value.Env(), "content", "of type string or an instance of Uint8Array",
                               value);
   }
-  return value.As<Napi::String>().Utf8Value();
+  return Pieces::Checked(value, "content");
 }
 
 TreeEdit CheckedTreeEdit(Napi::Value value, const std::string& name) {
@@ -282,7 +285,7 @@ TreeEdit CheckedTreeEdit(Napi::Value value, const std::string& name) {
   } else if (op == "file") {
     edit.op = TreeEdit::Op::kFile;
     edit.path = CheckedName(options, "path");
-    edit.text = CheckedContent(options.Raw("content"));
+    edit.content = CheckedContent(options.Raw("content"));
     edit.ownership = CheckedOwnership(options, 0644);
   } else if (op == "link") {
     edit.op = TreeEdit::Op::kLink;
@@ -296,17 +299,15 @@ TreeEdit CheckedTreeEdit(Napi::Value value, const std::string& name) {
 
 }  // namespace
 
-std::vector<TreeEdit> CheckedTreeEdits(Napi::Value value, const std::string& name) {
+void AddCheckedTreeEdits(Napi::Value value, const std::string& name, std::deque<TreeEdit>* edits) {
   if (!value.IsArray()) {
     throw InvalidArgumentType(value.Env(), name, "an instance of Array", value);
   }
   Napi::Array array = value.As<Napi::Array>();
-  std::vector<TreeEdit> edits;
-  edits.reserve(array.Length());
   for (uint32_t i = 0; i < array.Length(); ++i) {
-    edits.push_back(CheckedTreeEdit(array.Get(i), name + "[" + std::to_string(i) + "]"));
+    const std::string place = name + "[" + std::to_string(edits->size()) + "]";
+    edits->push_back(CheckedTreeEdit(array.Get(i), place));
   }
-  return edits;
 }
 
 void ApplyEdit(TreeEditor& editor, const TreeEdit& edit) {
@@ -324,7 +325,7 @@ void ApplyEdit(TreeEditor& editor, const TreeEdit& edit) {
       editor.Symlink(edit.path, edit.text);
       return;
     case TreeEdit::Op::kFile:
-      editor.File(edit.path, edit.text, edit.ownership);
+      editor.File(edit.path, edit.content.get(), edit.ownership);
       return;
     case TreeEdit::Op::kLink:
       editor.Link(edit.path, edit.text);

@@ -5,6 +5,7 @@
 #include <napi.h>
 #include <ostree.h>
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "core/gobject.h"
+#include "core/values.h"
 #include "ostree/names.h"
 
 namespace apt_ostree {
@@ -47,7 +49,7 @@ class TreeEditor {
   void Move(const TreePath& from, const TreePath& to, bool allow_missing);
   // Replaces anything, directories too.
   void Symlink(const TreePath& path, const std::string& target);
-  void File(const TreePath& path, const std::string& content, const Ownership& ownership);
+  void File(const TreePath& path, GBytes* content, const Ownership& ownership);
   // Names a content object that the repository has.
   void Link(const TreePath& path, const std::string& checksum);
   // Puts a written directory at `path`, in place of what is there.
@@ -75,11 +77,13 @@ struct TreeEdit {
   TreePath to;
   Ownership ownership;
   bool allow_missing = false;
-  std::string text;  // link target, file content or checksum
+  std::string text;     // link target or checksum
+  SharedBytes content;  // of a file
 };
 
-// Throws a JavaScript TypeError for anything malformed.
-std::vector<TreeEdit> CheckedTreeEdits(Napi::Value value, const std::string& name);
+// Puts the edits of an array at the end of a list. Throws a JavaScript TypeError for anything
+// malformed.
+void AddCheckedTreeEdits(Napi::Value value, const std::string& name, std::deque<TreeEdit>* edits);
 void ApplyEdit(TreeEditor& editor, const TreeEdit& edit);
 
 }  // namespace apt_ostree

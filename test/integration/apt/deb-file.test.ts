@@ -12,6 +12,7 @@ import { buildDeb } from '../../support/deb.js';
 import { buildStaged, stageNasty } from '../../support/nasty-deb.js';
 import { run } from '../../support/run.js';
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
+import { Turns, watchedBytes } from '../../support/turns.js';
 
 let work: TemporaryDirectory;
 let nasty: string;
@@ -168,6 +169,20 @@ describe('a package with everything', () => {
     const { bytes: theirs } = await run('dpkg-deb', ['--fsys-tarfile', nasty]);
     await pipeline(deb.tar(), createWriteStream(work.join('data.tar')));
     expect((await readFile(work.join('data.tar'))).equals(theirs)).toBe(true);
+  });
+
+  test('a large one in memory, taken over in parts', async () => {
+    const script = 'head -c 3000000 /dev/urandom > file; tar -c ./file > $OUT';
+    const bytes = await readFile(await assemble(script));
+    using turns = new Turns();
+    const deb = await DebFile.open(watchedBytes(bytes, turns));
+    expect(turns.most).toBe(1 << 20);
+    expect(deb.size).toBe(bytes.length);
+    const archive = await collect(deb.tar());
+    expect(bytes.includes(archive)).toBe(true);
+    expect(archive.length).toBeGreaterThan(3_000_000);
+    const signal = AbortSignal.abort();
+    await expect(DebFile.open(bytes, { signal })).rejects.toMatchObject({ code: 'ABORT_ERR' });
   });
 
   test('stops when it is told to', async () => {

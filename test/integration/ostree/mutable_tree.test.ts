@@ -1,8 +1,9 @@
 import { readdir, readlink } from 'node:fs/promises';
-import { MutableTree, Repo } from 'apt-ostree/ostree';
+import { MutableTree, Repo, type TreeEdit } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commitEdits, someEdits } from '../../support/ostree.js';
 import { temporaryDirectory } from '../../support/temp.js';
+import { Turns, watchedBytes } from '../../support/turns.js';
 
 const scratch = await temporaryDirectory('tree');
 let repo: Repo;
@@ -159,6 +160,62 @@ test('a tree may be edited by several calls at once', async () => {
   });
   const tree = await MutableTree.fromChecksums(repo, result);
   expect(await tree.list(repo, '/data', { recursive: true })).toHaveLength(55);
+});
+
+describe('a lot at once', () => {
+  const kMany = 5000;
+
+  test('edits are taken over in parts, and before any is made', async () => {
+    using turns = new Turns();
+    const edits = Array.from({ length: kMany }, (_, i) => ({
+      op: 'mkdir' as const,
+      get path() {
+        turns.note(1);
+        return `/many/${i}`;
+      },
+    }));
+    await repo.transaction(async () => {
+      const tree = MutableTree.create();
+      await expect(
+        tree.apply(repo, [...edits, { op: 'mkdir', path: '/..' }]),
+      ).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
+      expect(await tree.list(repo)).toEqual([]);
+      await tree.apply(repo, edits);
+      expect(await tree.list(repo, '/many')).toHaveLength(kMany);
+      await expect(
+        tree.apply(repo, [...edits, { op: 'odd' } as unknown as TreeEdit]),
+      ).rejects.toThrow(`edits[${kMany}].op`);
+      const abort = new AbortController();
+      const stopped = tree.apply(repo, edits, { signal: abort.signal });
+      abort.abort('enough');
+      await expect(stopped).rejects.toMatchObject({ name: 'AbortError', cause: 'enough' });
+    });
+    expect(turns.most).toBeGreaterThan(0);
+    // Each is looked at several times.
+    expect(turns.most).toBeLessThan(kMany);
+  });
+
+  test('so is large content', async () => {
+    const bytes = Buffer.alloc((5 << 20) + 7, 'bytes');
+    // Characters of four bytes, at odd places.
+    const text = `x${'\u{1f600}'.repeat(1 << 20)}`;
+    using turns = new Turns();
+    const watched = watchedBytes(bytes, turns);
+    const { result } = await repo.transaction(async (transaction) => {
+      const tree = MutableTree.create();
+      await tree.apply(repo, [
+        { op: 'file', path: '/first', content: 'first' },
+        { op: 'file', path: '/bytes', content: watched },
+        { op: 'file', path: '/text', content: text },
+        { op: 'symlink', path: '/last', target: 'first' },
+      ]);
+      return transaction.writeCommit({ tree: await transaction.writeTree(tree) });
+    });
+    expect(turns.most).toBe(1 << 20);
+    expect((await repo.readFile(result, '/bytes')).equals(bytes)).toBe(true);
+    expect((await repo.readFile(result, '/text')).toString()).toBe(text);
+    expect(await repo.list(result, '/')).toHaveLength(4);
+  });
 });
 
 test('a closed tree gives its repository up and refuses work', async () => {

@@ -59,12 +59,12 @@ void LinkCheckout::Link(int directory, const std::string& path, const char* name
   // 64 digits after the first two of which is a slash, and ".file".
   std::array<char, 64 + 1 + 5 + 1> object;
   g_snprintf(object.data(), object.size(), "%.2s/%s.file", checksum.c_str(), checksum.c_str() + 2);
-  // Many names share the few empty objects, and an inode has so many links and no more.
+  // Not an empty file, whose many names would be more than an inode may have.
   struct stat info;
-  const bool empty = fstatat(objects_, object.data(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
-                     S_ISREG(info.st_mode) && info.st_size == 0;
-  if (!empty && linkat(objects_, object.data(), directory, name, 0) == 0) return;
-  // Too many links here as well, or an object that is missing.
+  const bool links = fstatat(objects_, object.data(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+                     (S_ISLNK(info.st_mode) || (S_ISREG(info.st_mode) && info.st_size > 0));
+  if (links && linkat(objects_, object.data(), directory, name, 0) == 0) return;
+  // Too many names nevertheless, or an object that is missing or none.
   copy_(directory, ChildPath(path, name));
 }
 

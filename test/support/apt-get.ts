@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { AptPlan } from 'apt-ostree/apt';
 import { type RunResult, run } from './run.js';
 
 export interface AptGetOptions {
@@ -118,6 +119,15 @@ function summarised(stdout: string): string[] {
     changes.push(sign === '+' ? `+${match[1]}=${match[2]}` : `-${match[1]}`);
   }
   return changes;
+}
+
+/** The changes of a plan, as those of a simulation. */
+export function changesOf({ packages }: Pick<AptPlan, 'packages'>): string[] {
+  return packages
+    .map(({ name, version, action }) =>
+      action === 'remove' || action === 'purge' ? `-${name}` : `+${name}=${version}`,
+    )
+    .sort();
 }
 
 export async function simulate(

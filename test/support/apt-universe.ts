@@ -2,6 +2,7 @@
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { AptContext, type AptContextOptions } from 'apt-ostree/apt';
 
 /** Small and repeatable; good enough to vary tests. */
 export function randomNumbers(seed: number): () => number {
@@ -94,9 +95,41 @@ export function randomUniverse(seed: number, count: number): Universe {
 /** A flat archive that holds only an index, and the source that trusts it. */
 export async function writeFlatArchive(
   directory: string,
-  packages: readonly Stanza[],
+  packages: readonly Stanza[] | string,
 ): Promise<string> {
+  const text = typeof packages === 'string' ? packages : formatStanzas(packages);
   await mkdir(directory, { recursive: true });
-  await writeFile(path.join(directory, 'Packages'), formatStanzas(packages));
+  await writeFile(path.join(directory, 'Packages'), text);
   return `Types: deb\nURIs: file:${directory}\nSuites: ./\nTrusted: yes\n`;
+}
+
+export interface FlatContextOptions extends Partial<AptContextOptions> {
+  /** What is installed, written to `${directory}-status`. */
+  status?: readonly Stanza[];
+  /** Which of that is so for others' sake, written to `${directory}-states`. */
+  automatic?: readonly string[];
+}
+
+/** A context of its own directory for an archive of these packages alone; not updated yet. */
+export async function flatContext(
+  directory: string,
+  packages: readonly Stanza[] | string,
+  { status, automatic, ...options }: FlatContextOptions = {},
+): Promise<AptContext> {
+  const sources = await writeFlatArchive(`${directory}-archive`, packages);
+  const states = automatic?.map((Package) => ({
+    Package,
+    Architecture: 'amd64',
+    'Auto-Installed': '1',
+  }));
+  if (status) await writeFile(`${directory}-status`, formatStanzas(status));
+  if (states) await writeFile(`${directory}-states`, formatStanzas(states));
+  return AptContext.create({
+    directory,
+    architecture: 'amd64',
+    sources,
+    ...(status && { dpkgStatus: `${directory}-status` }),
+    ...(states && { extendedStates: `${directory}-states` }),
+    ...options,
+  });
 }

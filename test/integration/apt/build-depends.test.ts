@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type AptCache, AptContext, type AptPlan, type SolveRequest } from 'apt-ostree/apt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { simulate } from '../../support/apt-get.js';
+import { changesOf, simulate } from '../../support/apt-get.js';
 import {
   formatStanzas,
   installed,
@@ -92,12 +92,6 @@ afterAll(async () => {
   context.close();
   await work.remove();
 });
-
-function changesOf({ packages }: AptPlan): string[] {
-  return packages
-    .map(({ name, version, action }) => (action === 'remove' ? `-${name}` : `+${name}=${version}`))
-    .sort();
-}
 
 function steps({ operations }: AptPlan): string[] {
   return operations.map(({ action, name }) => `${action} ${name}`).sort();

@@ -3,9 +3,10 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { type AptCache, AptContext, type AptContextOptions } from 'apt-ostree/apt';
+import type { AptCache, AptContext, AptContextOptions } from 'apt-ostree/apt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
+  flatContext,
   formatStanzas,
   installed,
   record,
@@ -27,20 +28,11 @@ const kLong = 70_000;
 const stanza = (name: string, fields: Stanza = {}) => formatStanzas([record(name, '1', fields)]);
 
 /** A context whose archive has these packages; not updated yet. */
-async function contextOf(
+function contextOf(
   packages: string,
   options: Partial<AptContextOptions> = {},
 ): Promise<AptContext> {
-  contexts += 1;
-  const archive = work.join(`archive-${contexts}`);
-  const sources = await writeFlatArchive(archive, []);
-  await writeFile(path.join(archive, 'Packages'), packages);
-  return AptContext.create({
-    directory: work.join(`state-${contexts}`),
-    architecture: 'amd64',
-    sources,
-    ...options,
-  });
+  return flatContext(work.join(`state-${contexts++}`), packages, options);
 }
 
 async function cacheOf(

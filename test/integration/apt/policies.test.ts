@@ -9,14 +9,8 @@ import {
   type SolveRequest,
 } from 'apt-ostree/apt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type AptGetOptions, aptEnvironment, simulate } from '../../support/apt-get.js';
-import {
-  formatStanzas,
-  installed,
-  record,
-  type Stanza,
-  writeFlatArchive,
-} from '../../support/apt-universe.js';
+import { type AptGetOptions, aptEnvironment, changesOf, simulate } from '../../support/apt-get.js';
+import { flatContext, installed, record, type Stanza } from '../../support/apt-universe.js';
 import { run } from '../../support/run.js';
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
 
@@ -40,33 +34,10 @@ interface Case {
 /** A context with these packages, and what apt-get needs to see the same. */
 async function make({ archive, status, automatic = [], options, aptGet }: Case) {
   const own = work.join(`case-${counter++}`);
-  const sources = await writeFlatArchive(`${own}-archive`, archive);
-  await writeFile(`${own}-status`, formatStanzas(status));
-  const states = automatic.map((Package) => ({
-    Package,
-    Architecture: 'amd64',
-    'Auto-Installed': '1',
-  }));
-  await writeFile(`${own}-states`, formatStanzas(states));
-  const common = { dpkgStatus: `${own}-status`, extendedStates: `${own}-states` };
-  const context = await AptContext.create({
-    directory: own,
-    architecture: 'amd64',
-    sources,
-    ...common,
-    ...options,
-  });
+  const context = await flatContext(own, archive, { status, automatic, ...options });
   await context.update();
-  const theirs = { status: common.dpkgStatus, extendedStates: common.extendedStates, ...aptGet };
+  const theirs = { status: `${own}-status`, extendedStates: `${own}-states`, ...aptGet };
   return { context, theirs };
-}
-
-function changesOf({ packages }: AptPlan): string[] {
-  return packages
-    .map(({ name, version, action }) =>
-      action === 'remove' || action === 'purge' ? `-${name}` : `+${name}=${version}`,
-    )
-    .sort();
 }
 
 /** Our plan, which must be what apt-get says. */

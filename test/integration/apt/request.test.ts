@@ -3,7 +3,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { type AptCache, AptContext, type SolveRequest } from 'apt-ostree/apt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { simulate } from '../../support/apt-get.js';
+import { changesOf, simulate } from '../../support/apt-get.js';
 import { formatStanzas, installed, record, writeFlatArchive } from '../../support/apt-universe.js';
 import { buildDeb } from '../../support/deb.js';
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
@@ -48,10 +48,7 @@ afterAll(async () => {
 });
 
 async function changes(request: SolveRequest): Promise<string[]> {
-  const { packages } = await cache.solve(request);
-  return packages
-    .map(({ name, version, action }) => (action === 'remove' ? `-${name}` : `+${name}=${version}`))
-    .sort();
+  return changesOf(await cache.solve(request));
 }
 
 test.each([

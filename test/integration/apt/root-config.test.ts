@@ -3,7 +3,7 @@
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { AptContext, type AptContextOptions } from 'apt-ostree/apt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { simulate } from '../../support/apt-get.js';
+import { changesOf, simulate } from '../../support/apt-get.js';
 import { createAptRepository } from '../../support/apt-repository.js';
 import {
   formatStanzas,
@@ -70,10 +70,7 @@ function create(options: Partial<AptContextOptions> = {}): Promise<AptContext> {
 async function changes(context: AptContext): Promise<string[]> {
   await context.update();
   await using cache = await context.open();
-  const { packages } = await cache.solve({ install: ['app'], autoremove: true });
-  return packages
-    .map(({ action, name, version }) => (action === 'remove' ? `-${name}` : `+${name}=${version}`))
-    .sort();
+  return changesOf(await cache.solve({ install: ['app'], autoremove: true }));
 }
 
 describe('plans are those of the root', () => {

@@ -3,7 +3,7 @@
 import { writeFile } from 'node:fs/promises';
 import { type AptCache, AptContext, type AptPlan, type SolveRequest } from 'apt-ostree/apt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { simulate } from '../../support/apt-get.js';
+import { changesOf, simulate } from '../../support/apt-get.js';
 import {
   formatStanzas,
   randomNumbers,
@@ -14,14 +14,6 @@ import {
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
 
 const kSize = 150;
-
-function changesOf(plan: AptPlan): string[] {
-  return plan.packages
-    .map(({ name, version, action }) =>
-      action === 'remove' || action === 'purge' ? `-${name}` : `+${name}=${version}`,
-    )
-    .sort();
-}
 
 /**
  * Steps as `apt-get -s` prints them. What it leaves to `dpkg --configure --pending` comes last

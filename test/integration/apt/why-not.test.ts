@@ -1,17 +1,16 @@
 /** Explanations of what cannot be installed, and that apt-get names the same dependencies. */
 
-import { writeFile } from 'node:fs/promises';
-import { type AptCache, AptContext, type AptContextOptions } from 'apt-ostree/apt';
+import type { AptCache } from 'apt-ostree/apt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { UnmetDependency } from '../../../lib/errors.js';
 import { simulate } from '../../support/apt-get.js';
 import {
-  formatStanzas,
+  type FlatContextOptions,
+  flatContext,
   installed,
   randomUniverse,
   record,
   type Stanza,
-  writeFlatArchive,
 } from '../../support/apt-universe.js';
 import { type TemporaryDirectory, temporaryDirectory } from '../../support/temp.js';
 
@@ -30,19 +29,10 @@ afterAll(async () => {
 
 async function open(
   archive: readonly Stanza[],
-  options: Partial<AptContextOptions> & { status?: readonly Stanza[] } = {},
+  options: FlatContextOptions = {},
 ): Promise<AptCache & { directory: string }> {
-  const { status = [], ...rest } = options;
   const own = work.join(`case-${resources.length}`);
-  const sources = await writeFlatArchive(`${own}-archive`, archive);
-  await writeFile(`${own}-status`, formatStanzas(status));
-  const context = await AptContext.create({
-    directory: own,
-    architecture: 'amd64',
-    sources,
-    dpkgStatus: `${own}-status`,
-    ...rest,
-  });
+  const context = await flatContext(own, archive, { status: [], ...options });
   resources.push(context);
   await context.update();
   const cache = await context.open();

@@ -68,33 +68,32 @@ const mutations = (words: readonly string[]) => {
   };
 };
 
+/** One to `most` mutations, each kind as often as its weight says. */
+function damageBy(
+  words: readonly string[],
+  weights: Partial<Record<Mutation['op'], number>>,
+  most: number,
+): fc.Arbitrary<Mutation[]> {
+  const all: Record<Mutation['op'], fc.Arbitrary<unknown>> = mutations(words);
+  const weighted = Object.entries(weights).map(([op, weight]) => ({
+    weight,
+    arbitrary: all[op as Mutation['op']],
+  }));
+  return fc.array(fc.oneof(...weighted) as fc.Arbitrary<Mutation>, {
+    minLength: 1,
+    maxLength: most,
+  });
+}
+
 /** Damage to a file of some binary format. */
 export function binaryDamage(words: readonly string[] = kWords): fc.Arbitrary<Mutation[]> {
-  const { flip, number: overwrite, cut, remove, repeat, insert } = mutations(words);
-  const weighted = fc.oneof(
-    { weight: 4, arbitrary: flip },
-    { weight: 4, arbitrary: overwrite },
-    { weight: 1, arbitrary: cut },
-    { weight: 1, arbitrary: remove },
-    { weight: 1, arbitrary: repeat },
-    { weight: 2, arbitrary: insert },
-  ) as fc.Arbitrary<Mutation>;
-  return fc.array(weighted, { minLength: 1, maxLength: 4 });
+  return damageBy(words, { flip: 4, number: 4, cut: 1, remove: 1, repeat: 1, insert: 2 }, 4);
 }
 
 /** Damage to a file of lines, with `words` that mean something in it. */
 export function textDamage(words: readonly string[] = []): fc.Arbitrary<Mutation[]> {
-  const { flip, cut, remove, repeat, insert, line, value } = mutations([...kWords, ...words]);
-  const weighted = fc.oneof(
-    { weight: 2, arbitrary: flip },
-    { weight: 1, arbitrary: cut },
-    { weight: 1, arbitrary: remove },
-    { weight: 1, arbitrary: repeat },
-    { weight: 3, arbitrary: insert },
-    { weight: 3, arbitrary: line },
-    { weight: 6, arbitrary: value },
-  ) as fc.Arbitrary<Mutation>;
-  return fc.array(weighted, { minLength: 1, maxLength: 5 });
+  const weights = { flip: 2, cut: 1, remove: 1, repeat: 1, insert: 3, line: 3, value: 6 };
+  return damageBy([...kWords, ...words], weights, 5);
 }
 
 /** Strings that have hurt somebody before. */

@@ -193,7 +193,7 @@ bool AllowedOption(const std::string& name) {
 bool AllowedSetting(const std::pair<std::string, std::string>& setting) {
   const auto& [name, value] = setting;
   // Which of them are regular expressions is the library's business.
-  if (name != "#clear") return AllowedOption(name) && ProblemOfExpression(value).empty();
+  if (name != "#clear") return AllowedOption(name) && ProblemOfValue(value).empty();
   // Not a whole branch: the library's defaults are in it.
   return AllowedOption(value) && value.compare(value.size() - 2, 2, "::") != 0;
 }

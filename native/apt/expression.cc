@@ -78,6 +78,18 @@ std::string ProblemOfExpression(const std::string& text) {
   return "";
 }
 
+std::string ProblemOfValue(const std::string& text) {
+  constexpr const char* kEnds = " \t\n\v\f\r,=\":";
+  for (size_t start = 0; start < text.size();) {
+    const size_t end = std::min(text.find_first_of(kEnds, start), text.size());
+    if (text[start] == '/' && text.find_first_not_of('*', start + 1) >= end) {
+      return "it has a slash alone";
+    }
+    start = end + 1;
+  }
+  return ProblemOfExpression(text);
+}
+
 Failure BadPattern(const std::string& text, const std::string& problem) {
   Failure failure("ERR_APT_PATTERN", "The pattern '" + Clip(text) + "' is wrong: " + problem);
   failure.Detail("pattern", text);
@@ -91,7 +103,7 @@ void CheckExpression(const std::string& text) {
 
 void CheckPreferences(const std::string& text, const std::string& file, const std::string& code) {
   const auto check = [&](const std::string& part) {
-    const std::string problem = ProblemOfExpression(part);
+    const std::string problem = ProblemOfValue(part);
     if (problem.empty()) return;
     Failure failure(code, file + ": '" + Clip(part) + "' cannot be used: " + problem);
     throw failure.Detail("path", file);

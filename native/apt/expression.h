@@ -15,6 +15,9 @@ namespace apt_ostree::apt {
 // repetitions multiply to, back references. Empty where it may be tried; that says nothing about
 // its syntax.
 std::string ProblemOfExpression(const std::string& text);
+// The same for what configuration and pins may have: there the library takes a slash alone for an
+// expression between two, and writes in front of the text that is left.
+std::string ProblemOfValue(const std::string& text);
 // Throws ERR_APT_PATTERN.
 void CheckExpression(const std::string& text);
 // The same for all that apt_preferences(5) lets be an expression. Throws `code`, naming `file`.

@@ -174,6 +174,36 @@ describe('expressions', () => {
     context.close();
   });
 
+  test.each([
+    'Package: *\nPin: release a=/\n',
+    'Package: *\nPin: release n=x, a=/\n',
+    'Package: *\nPin: release /\n',
+    'Package: a\nPin: version /\n',
+    'Package: a\nPin: version /*\n',
+    'Package: /\nPin: version 1\n',
+  ])('of a slash alone are refused in pins: %j', async (pin) => {
+    const preferences = `${pin}Pin-Priority: 7\n`;
+    await expect(contextOf('', { preferences })).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: expect.stringContaining('a slash alone'),
+    });
+  });
+
+  test.each(['/', 'a=/', 'n=x,a=/'])('of a slash alone are no release: %j', async (release) => {
+    const config = { 'APT::Default-Release': release };
+    await expect(contextOf('', { config })).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARG_VALUE',
+    });
+  });
+
+  test('between slashes are taken', async () => {
+    const preferences = 'Package: /^b/\nPin: release a=/^st/\nPin-Priority: 7\n';
+    await using context = await contextOf(stanza('bash'), { preferences });
+    await context.update();
+    await using cache = await context.open();
+    expect((await cache.policy('bash'))?.candidate).toBe('1');
+  });
+
   test('of patterns that never end are refused', async () => {
     const wrong = { code: 'ERR_APT_PATTERN' };
     for (const text of [

@@ -79,6 +79,7 @@ class Verifications {
 // which is the caller's then, libostree is told to use that.
 ProgressSnapshot RunPull(OstreeRepo* repo, const std::string& remote, const PullOptions& options,
                          JobContext& job, const char* detail, const std::string& value) {
+  for (const std::string& cache : options.CacheRepos()) RequireRepository(cache);
   const VariantPtr dict = options.Build();
   ScopedContext context;
   const CancelGuard guard(job.cancellable());

@@ -249,6 +249,19 @@ gsize Count(const PullOptions& options, const char* key) {
   return 0;
 }
 
+std::vector<std::string> StringsOf(const PullOptions& options, const char* key) {
+  std::vector<std::string> strings;
+  for (const auto& [name, value] : options.entries) {
+    if (name != key) continue;
+    const gsize count = g_variant_n_children(value.get());
+    for (gsize i = 0; i < count; ++i) {
+      const VariantPtr text = VariantPtr::Take(g_variant_get_child_value(value.get(), i));
+      strings.emplace_back(g_variant_get_string(text.get(), nullptr));
+    }
+  }
+  return strings;
+}
+
 // Each of these is a failed precondition inside libostree, which gives no error.
 void CheckTogether(Napi::Env env, const std::string& name, const PullOptions& options) {
   const auto require = [&](bool good, const char* problem) {
@@ -283,17 +296,10 @@ bool PullOptions::Has(const std::string& name) const {
                      [&name](const auto& entry) { return entry.first == name; });
 }
 
-std::vector<std::string> PullOptions::Refs() const {
-  std::vector<std::string> refs;
-  for (const auto& [name, value] : entries) {
-    if (name != "refs") continue;
-    const gsize count = g_variant_n_children(value.get());
-    for (gsize i = 0; i < count; ++i) {
-      const VariantPtr ref = VariantPtr::Take(g_variant_get_child_value(value.get(), i));
-      refs.emplace_back(g_variant_get_string(ref.get(), nullptr));
-    }
-  }
-  return refs;
+std::vector<std::string> PullOptions::Refs() const { return StringsOf(*this, "refs"); }
+
+std::vector<std::string> PullOptions::CacheRepos() const {
+  return StringsOf(*this, "localcache-repos");
 }
 
 int PullOptions::Depth() const {

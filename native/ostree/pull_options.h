@@ -24,6 +24,7 @@ struct PullOptions {
   bool Has(const std::string& name) const;
   // What "refs" names; none where it is left out.
   std::vector<std::string> Refs() const;
+  std::vector<std::string> CacheRepos() const;
   // How many parents are pulled too; -1 for all.
   int Depth() const;
   void Add(const std::string& name, VariantPtr value) {

@@ -10,6 +10,7 @@
 #include "core/arguments.h"
 #include "core/error.h"
 #include "core/open.h"
+#include "ostree/key_file.h"
 #include "ostree/names.h"
 
 namespace apt_ostree {
@@ -20,6 +21,15 @@ namespace {
 ToJs Wrapped(GObjectPtr<OstreeRepo> repo, const std::string& path) {
   auto state = std::make_shared<RepoState>(std::move(repo), path);
   return [state](Napi::Env env) -> Napi::Value { return Repo::Create(env, state); };
+}
+
+// More would be round a circle, or too deep for libostree, which opens each inside the other.
+constexpr size_t kMostParents = 50;
+
+// Never waits for the writer of a FIFO, as libostree would.
+GKeyFilePtr LoadConfig(const std::string& repo) {
+  OpenRegular(repo + "/config", "Opening the repository");
+  return LoadKeyFile(AT_FDCWD, repo + "/config");
 }
 
 GObjectPtr<OstreeRepo> OpenRepository(const std::string& path, GCancellable* cancellable) {
@@ -64,8 +74,22 @@ void RequireRepository(const std::string& path) {
     throw NativeError("ERR_OSTREE_NOT_A_REPOSITORY", path + " is not an OSTree repository")
         .Detail("path", path);
   }
-  // libostree would wait for the writer of a FIFO.
-  OpenRegular(path + "/config", "Opening the repository");
+  RequireSoundParents(LoadConfig(path).get(), path);
+}
+
+void RequireSoundParents(GKeyFile* config, const std::string& path) {
+  GKeyFilePtr current(g_key_file_ref(config));
+  for (size_t above = 0;; ++above) {
+    const GStringPtr parent(g_key_file_get_value(current.get(), "core", "parent", nullptr));
+    if (!parent || *parent == '\0') return;
+    if (above == kMostParents) {
+      throw NativeError("ELOOP", "The repositories above have no end").Detail("path", path);
+    }
+    struct stat info;
+    // libostree says of one that is missing.
+    if (stat((std::string(parent.get()) + "/config").c_str(), &info) != 0) return;
+    current = LoadConfig(parent.get());
+  }
 }
 
 void Repo::Init(Napi::Env env, Napi::Object exports) {

@@ -16,6 +16,9 @@ namespace apt_ostree {
 // Throws ENOENT, or ERR_OSTREE_NOT_A_REPOSITORY: libostree reports the first missing piece of a
 // repository as a plain "no such file".
 void RequireRepository(const std::string& path);
+// Throws where one of the repositories above the one with this configuration cannot be opened
+// without a wait or an end.
+void RequireSoundParents(GKeyFile* config, const std::string& path);
 
 class Repo : public Wrap<Repo, RepoState> {
  public:

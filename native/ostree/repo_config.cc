@@ -15,6 +15,7 @@ void EditConfig(RepoState& state, OstreeRepo* repo, const KeyFileGroups& changes
   GKeyFilePtr config = LoadKeyFile(ostree_repo_get_dfd(repo), "config");
   WriteInto(config.get(), changes);
   RequireSoundConfig(config.get(), state.path());
+  RequireSoundParents(config.get(), state.path());
   GError* error = nullptr;
   if (!ostree_repo_write_config(repo, config.get(), &error) ||
       !ostree_repo_reload_config(repo, cancellable, &error)) {
@@ -53,6 +54,7 @@ Napi::Value Repo::ReloadConfig(const Napi::CallbackInfo& info) {
     const auto alone = state->ConfigAlone(job.cancellable());
     const GKeyFilePtr config = LoadKeyFile(ostree_repo_get_dfd(repo.get()), "config");
     RequireSoundConfig(config.get(), state->path());
+    RequireSoundParents(config.get(), state->path());
     GError* error = nullptr;
     if (!ostree_repo_reload_config(repo.get(), job.cancellable(), &error)) {
       throw FromGError(error, "Reading the configuration").Detail("path", state->path());

@@ -292,10 +292,10 @@ Napi::Value Sysroot::Open(const Napi::CallbackInfo& info) {
   auto state =
       std::make_shared<SysrootState>(path, apart ? data.NewThread("ostree-sysroot") : nullptr);
   Work work = [state, path = std::move(path), initialize](JobContext& job) -> ToJs {
-    // libostree would wait for the writer of a FIFO.
-    const std::string config = path + "/ostree/repo/config";
     struct stat found {};
-    if (stat(config.c_str(), &found) == 0) OpenRegular(config, "Loading the sysroot");
+    if (stat((path + "/ostree/repo/config").c_str(), &found) == 0) {
+      RequireRepository(path + "/ostree/repo");
+    }
     if (initialize) {
       // As `ostree admin init-fs --modern` leaves it: boot and ostree, nothing else.
       const std::string boot = path + "/boot";

@@ -8,6 +8,7 @@
 #include "ostree/names.h"
 #include "ostree/network.h"
 #include "ostree/progress.h"
+#include "ostree/repo.h"
 #include "ostree/sysroot.h"
 
 namespace apt_ostree {
@@ -96,6 +97,7 @@ Napi::Value Sysroot::Upgrade(const Napi::CallbackInfo& info) {
     }
     const ScopedContext context;
     GError* error = nullptr;
+    RequireRepository(state->path() + "/ostree/repo");
     // Remotes may have been added by others since the sysroot was loaded.
     if (!ostree_repo_reload_config(ostree_sysroot_repo(sysroot.get()), job.cancellable(), &error)) {
       throw FromGError(error, "Reading the configuration").Detail("path", state->path());

@@ -1,6 +1,6 @@
 /** libostree ends the process on misuse; nothing that JavaScript hands in may get that far. */
 
-import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { MutableTree, Repo, Sysroot } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runModule } from '../../support/child.js';
@@ -40,6 +40,22 @@ describe('Repo', () => {
     const notRegular = { code: 'EINVAL', path: `${fifo}/config` };
     await expect(Repo.open(fifo)).rejects.toMatchObject(notRegular);
     await expect(repo.pullLocal(fifo)).rejects.toMatchObject(notRegular);
+    await expect(repo.pullLocal(repo.path, { localCacheRepos: [fifo] })).rejects.toMatchObject(
+      notRegular,
+    );
+    // So must those above one.
+    const below = scratch.join('below');
+    const made = await Repo.create(below, 'bare-user');
+    const parent = { core: { parent: fifo } };
+    await expect(made.config.write(parent)).rejects.toMatchObject(notRegular);
+    await made.config.set('core', 'x-parent', fifo);
+    const config = await readFile(`${below}/config`, 'utf8');
+    await writeFile(`${below}/config`, config.replace('x-parent', 'parent'));
+    await expect(made.config.reload()).rejects.toMatchObject(notRegular);
+    await expect(Repo.open(below)).rejects.toMatchObject(notRegular);
+    await writeFile(`${below}/config`, config.replace(/x-parent=.*/, `parent=${below}`));
+    await expect(Repo.open(below)).rejects.toMatchObject({ code: 'ELOOP', path: below });
+    made.close();
     const sysroot = scratch.join('fifo-sysroot');
     await mkdir(`${sysroot}/ostree/deploy`, { recursive: true });
     await rename(fifo, `${sysroot}/ostree/repo`);

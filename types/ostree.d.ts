@@ -376,6 +376,9 @@ export interface NativeSysroot {
   repo(): NativeJob<NativeRepo>;
   /** null: somebody holds the lock. */
   tryLock(): NativeJob<NativeDeployment[] | null>;
+  /** The exclusive one of its repository; a number: somebody else has it, wait so many seconds. */
+  tryLockRepo(): NativeJob<number | null>;
+  unlockRepo(): NativeJob<void>;
   unlock(): NativeJob<void>;
   initStateroot(name: string): NativeJob<NativeDeployment[]>;
   deploy(options: NativeDeployOptions): NativeJob<{ id: string; deployments: NativeDeployment[] }>;

@@ -228,12 +228,14 @@ export class Sysroot extends SysrootHandle {
     checkMembers(options, { ...kLockOptions, clean: true } satisfies Members<typeof options>);
     const { clean = false, signal } = options;
     if (clean) await this.refuseDeadlock();
-    return this.change(lockOptions(options), async () => {
+    const write = async () => {
       this.current = toDeployments(
         await runJob('ostree', () => this.native.writeDeployments([...ids], clean), { signal }),
       );
       return this.current;
-    });
+    };
+    const lock = lockOptions(options);
+    return this.change(lock, () => (clean ? this.repoLocked(lock, write) : write()));
   }
 
   /**
@@ -353,7 +355,9 @@ export class Sysroot extends SysrootHandle {
    */
   async cleanup(options?: LockOptions): Promise<void> {
     await this.refuseDeadlock();
-    await this.apply(options, () => this.native.cleanup());
+    await this.change(options, () =>
+      this.repoLocked(options, () => this.apply(options, () => this.native.cleanup())),
+    );
   }
 
   /**
@@ -543,7 +547,8 @@ export class Sysroot extends SysrootHandle {
    * that this does not know stay. An upgrade refuses a commit older than the deployed one, a switch
    * takes it, unless `allowOlder` says otherwise.
    *
-   * @throws `ERR_INVALID_STATE` without a stateroot, or with `stage`, unless booted from here.
+   * @throws `ERR_INVALID_STATE` without a stateroot, or with `stage`, unless booted from here;
+   * `EDEADLK` as {@link cleanup}, where it deploys at once.
    * @see `ostree_sysroot_upgrader_pull_one_dir`, `ostree_sysroot_upgrader_deploy`
    */
   async upgrade(
@@ -553,7 +558,12 @@ export class Sysroot extends SysrootHandle {
     const { signal, timeout: _timeout, onProgress, ...rest } = options;
     // Another branch has a time of its own.
     const native = { ...rest, allowOlder: rest.allowOlder ?? rest.refspec !== undefined };
-    return this.change(lockOptions(options), async () => {
+    const lock = lockOptions(options);
+    const prunes = rest.deploy !== false && !rest.stage;
+    if (prunes) await this.refuseDeadlock();
+    return this.change(lock, async () => {
+      // The deploy prunes. Waited for, but not held: others may go on while this pulls.
+      if (prunes) await this.repoLocked(lock, async () => {});
       const { changed, deployed, deployments } = await runJob(
         'ostree',
         (progress) => this.native.upgrade(native, progress),

@@ -152,6 +152,28 @@ export class SysrootHandle {
     refuseDeadlock(`${found.dev}:${found.ino}`, undefined, 'exclusive', what);
   }
 
+  /**
+   * With the exclusive lock of the repository as well, inside of {@link change}: for what libostree
+   * takes it for too, where it waits in a thread and nothing stops it.
+   */
+  protected async repoLocked<T>(options: LockOptions = {}, run: () => Promise<T>): Promise<T> {
+    const { signal } = options;
+    let limit = 0;
+    const attempt = async () => {
+      const seconds = await runJob('ostree', () => this.native.tryLockRepo(), { signal });
+      if (seconds === null) return true;
+      limit = seconds < 0 ? Number.POSITIVE_INFINITY : seconds * 1000;
+      return undefined;
+    };
+    const what = { name: 'repository', path: `${this.path}/ostree/repo` } as const;
+    await waitForLock(attempt, what, options, async () => limit);
+    try {
+      return await run();
+    } finally {
+      await runJob('ostree', () => this.native.unlockRepo());
+    }
+  }
+
   /** With the lock, which is taken for the call unless the caller counts on one. */
   protected async change<T>(options: LockOptions = {}, change: () => Promise<T>): Promise<T> {
     checkLockOptions(options);

@@ -21,6 +21,9 @@ namespace apt_ostree {
 
 namespace {
 
+// As libostree has it where nothing is configured.
+constexpr int kLockSeconds = 30;
+
 // A stateroot becomes a directory name, part of boot loader entries and of a kernel argument.
 std::string CheckedStateroot(Napi::Value value, const std::string& name) {
   std::string text = CheckedString(value, name);
@@ -238,6 +241,8 @@ void Sysroot::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&Sysroot::Load>("load"),
              InstanceMethod<&Sysroot::OpenRepo>("repo"),
              InstanceMethod<&Sysroot::TryLock>("tryLock"),
+             InstanceMethod<&Sysroot::TryLockRepo>("tryLockRepo"),
+             InstanceMethod<&Sysroot::UnlockRepo>("unlockRepo"),
              InstanceMethod<&Sysroot::Unlock>("unlock"),
              InstanceMethod<&Sysroot::InitStateroot>("initStateroot"),
              InstanceMethod<&Sysroot::Deploy>("deploy"),
@@ -365,6 +370,32 @@ Napi::Value Sysroot::TryLock(const Napi::CallbackInfo& info) {
   return Start(info, [state = state()](JobContext& job) -> ToJs {
     if (!state->TryLock(job.cancellable())) return [](Napi::Env env) { return env.Null(); };
     return Snapshot(state->UseLoaded().get());
+  });
+}
+
+// tryLockRepo(): null with the exclusive lock, else how many seconds it may be waited for.
+Napi::Value Sysroot::TryLockRepo(const Napi::CallbackInfo& info) {
+  return Start(info, [state = state()](JobContext& job) -> ToJs {
+    auto sysroot = state->UseLocked();
+    auto repo = GObjectPtr<OstreeRepo>::Share(ostree_sysroot_repo(sysroot.get()));
+    const std::string path = state->path() + "/ostree/repo";
+    if (state->repo_locks().Try(repo, path, true, false, job.cancellable())) {
+      return [](Napi::Env env) { return env.Null(); };
+    }
+    GKeyFile* config = ostree_repo_get_config(repo.get());
+    const int seconds = g_key_file_has_key(config, "core", "lock-timeout-secs", nullptr)
+                            ? g_key_file_get_integer(config, "core", "lock-timeout-secs", nullptr)
+                            : kLockSeconds;
+    return [seconds](Napi::Env env) { return Napi::Number::New(env, seconds); };
+  });
+}
+
+Napi::Value Sysroot::UnlockRepo(const Napi::CallbackInfo& info) {
+  // Closing lets it go.
+  if (state()->closing) return Job::Done(info.Env(), info.Env().Undefined());
+  return Start(info, [state = state()](JobContext&) {
+    state->repo_locks().Release(true);
+    return Undefined();
   });
 }
 

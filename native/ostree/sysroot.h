@@ -11,6 +11,7 @@
 #include "core/gobject.h"
 #include "core/job.h"
 #include "core/wrap.h"
+#include "ostree/repo_lock.h"
 
 namespace apt_ostree {
 
@@ -49,6 +50,8 @@ class SysrootState {
   void Reload(GCancellable* cancellable);
   // False where somebody else holds the lock.
   bool TryLock(GCancellable* cancellable);
+  // Of the repository as the sysroot has it: what libostree locks on the way counts on it.
+  RepoLocks& repo_locks() { return repo_locks_; }
   void Unlock();
   void Close();
   const std::string& path() const { return path_; }
@@ -65,6 +68,7 @@ class SysrootState {
   GObjectPtr<OstreeSysroot> sysroot_;
   bool loaded_ = false;
   bool locked_ = false;
+  RepoLocks repo_locks_;
   const std::string path_;
   const std::shared_ptr<Lane> lane_ = std::make_shared<Lane>();
   const std::shared_ptr<Executor> thread_;
@@ -85,6 +89,8 @@ class Sysroot : public Wrap<Sysroot, SysrootState> {
   Napi::Value Load(const Napi::CallbackInfo& info);
   Napi::Value OpenRepo(const Napi::CallbackInfo& info);
   Napi::Value TryLock(const Napi::CallbackInfo& info);
+  Napi::Value TryLockRepo(const Napi::CallbackInfo& info);
+  Napi::Value UnlockRepo(const Napi::CallbackInfo& info);
   Napi::Value Unlock(const Napi::CallbackInfo& info);
   Napi::Value InitStateroot(const Napi::CallbackInfo& info);
   Napi::Value Deploy(const Napi::CallbackInfo& info);

@@ -161,6 +161,7 @@ void SysrootState::Unlock() {
 }
 
 void SysrootState::Close() {
+  repo_locks_.Close();
   std::lock_guard<std::mutex> guard(mutex_);
   if (sysroot_ && locked_) ostree_sysroot_unlock(sysroot_.get());
   locked_ = loaded_ = false;

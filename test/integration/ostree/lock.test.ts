@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once, setMaxListeners } from 'node:events';
-import { Repo, Sysroot } from 'apt-ostree/ostree';
+import { type LockOptions, Repo, Sysroot } from 'apt-ostree/ostree';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { projectRoot } from '../../support/child.js';
 import { commitEdits } from '../../support/ostree.js';
@@ -206,6 +206,33 @@ describe('a sysroot', () => {
   beforeEach(async () => {
     sysroot = await Sysroot.initialize(scratch.join(`sysroot-${count}`));
     return () => sysroot.close();
+  });
+
+  test('waiting for the lock of its repository can be stopped at once, and has an end', async () => {
+    await using inner = await sysroot.repo();
+    const commit = await commitEdits(inner, 'test', []);
+    const stateroot = 'debian';
+    await sysroot.initStateroot(stateroot);
+    const calls: ((options: LockOptions) => Promise<unknown>)[] = [
+      (options) => sysroot.cleanup(options),
+      (options) => sysroot.writeDeployments([], { ...options, clean: true }),
+      (options) => sysroot.upgrade({ ...options, stateroot, refspec: 'test' }),
+    ];
+    {
+      await using _lock = await inner.lock('shared');
+      for (const call of calls) {
+        const signal = AbortSignal.timeout(20);
+        await expect(call({ signal })).rejects.toMatchObject({ name: 'AbortError' });
+        await expect(call({ timeout: 20 })).rejects.toMatchObject({
+          ...locked,
+          path: inner.path,
+        });
+      }
+      expect(await inner.resolveRev('test')).toBe(commit);
+      await sysroot.writeDeployments([]);
+    }
+    await sysroot.cleanup({ timeout: 1000 });
+    await (await inner.lock('exclusive', { timeout: 0 })).release();
   });
 
   test('what does not hold its lock waits for it, in the order of the calls', async () => {

@@ -90,7 +90,6 @@ const kCapabilities = [
 ];
 
 const kEnvironment: Readonly<Record<string, string>> = {
-  DEBCONF_NONINTERACTIVE_SEEN: 'true',
   DEBIAN_FRONTEND: 'noninteractive',
   HOME: '/root',
   // Debian's kernel hook then leaves the initramfs to us.

@@ -125,6 +125,11 @@ export class Assembly {
   readonly #additions: TreeEdit[] = [];
   /** The last one opened. */
   #database: Database = {};
+  /**
+   * Whether nobody is to be asked the same questions again: so have it the tools that make trees
+   * from nothing, but not apt-get on a tree.
+   */
+  #questionsAreSeen = false;
   /** See `#isReal`. */
   #coinstalled = new Set<string>();
 
@@ -140,6 +145,7 @@ export class Assembly {
   }
 
   async fromNothing(request: BaseRequest): Promise<AssemblyResult> {
+    this.#questionsAreSeen = true;
     await this.#refresh();
     const { cache, plan, essential, digest } = await this.#meter.measure('resolve', async () => {
       const cache = await this.#open({});
@@ -338,7 +344,10 @@ export class Assembly {
   }
 
   get #environment(): Record<string, string> {
-    return { SOURCE_DATE_EPOCH: String(Math.floor(this.#timestamp.getTime() / 1000)) };
+    return {
+      SOURCE_DATE_EPOCH: String(Math.floor(this.#timestamp.getTime() / 1000)),
+      ...(this.#questionsAreSeen && { DEBCONF_NONINTERACTIVE_SEEN: 'true' }),
+    };
   }
 
   async #refresh(): Promise<void> {

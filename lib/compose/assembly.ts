@@ -125,10 +125,7 @@ export class Assembly {
   readonly #additions: TreeEdit[] = [];
   /** The last one opened. */
   #database: Database = {};
-  /**
-   * Whether nobody is to be asked the same questions again: so have it the tools that make trees
-   * from nothing, but not apt-get on a tree.
-   */
+  /** Whether nobody is asked them again: as tools have it that begin with nothing, unlike apt-get. */
   #questionsAreSeen = false;
   /** See `#isReal`. */
   #coinstalled = new Set<string>();

@@ -4,12 +4,11 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type ComposeResult, packagesOf } from 'apt-ostree';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { layerBothWays } from '../../support/both-ways.js';
 import { type ComposeFixture, composeFixture, expectSound } from '../../support/compose.js';
 import type { FileSpec, PackageSpec } from '../../support/deb.js';
 import { installedPackage, librariesOf } from '../../support/installed-package.js';
-import { run } from '../../support/run.js';
 
-const kTimestamp = new Date(1_700_000_000_000);
 /** A line of `dpkg-maintscript-helper` in every script that wants it. */
 const helped = (line: string) => {
   const text = `dpkg-maintscript-helper ${line} -- "$@"`;
@@ -216,20 +215,11 @@ afterAll(async () => {
   await fixture?.[Symbol.asyncDispose]();
 });
 
-/** Layers both ways, which must give one tree. */
+/** Layers both ways, and gives the one tree. */
 async function both(
   request: Parameters<ComposeFixture['composer']['layer']>[0],
 ): Promise<ComposeResult> {
-  const layer = (engine: 'fast' | 'reference') =>
-    fixture.composer.layer({ timestamp: kTimestamp, ...request, engine });
-  const [fast, reference] = [await layer('fast'), await layer('reference')];
-  const repo = `--repo=${fixture.repo.path}`;
-  const { stdout } = await run('ostree', [repo, 'diff', reference.commit, fast.commit]);
-  expect(stdout).toBe('');
-  const list = async ({ commit }: ComposeResult) =>
-    (await run('ostree', [repo, 'ls', '-RCX', commit])).stdout;
-  expect(await list(fast)).toBe(await list(reference));
-  return fast;
+  return (await layerBothWays(fixture, request))[0];
 }
 
 async function text(commit: string, file: string): Promise<string> {

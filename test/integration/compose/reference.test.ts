@@ -1,11 +1,10 @@
 /** The two ways to unpack give one tree; what the fast one cannot take, it leaves to the other. */
 
-import { type ComposeEvent, type ComposeResult, packagesOf } from 'apt-ostree';
+import { type ComposeEvent, packagesOf } from 'apt-ostree';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { layerBothWays } from '../../support/both-ways.js';
 import { type ComposeFixture, composeFixture, expectSound } from '../../support/compose.js';
-import { run } from '../../support/run.js';
 
-const kTimestamp = new Date(1_700_000_000_000);
 const kProgram = (text: string) => ({ content: `#!/bin/sh\necho ${text}\n`, mode: 0o755 });
 
 /** What preinst scripts do to a file of a package that was unpacked right before. */
@@ -130,22 +129,8 @@ afterAll(async () => {
   await fixture?.[Symbol.asyncDispose]();
 });
 
-async function both(
-  request: Parameters<ComposeFixture['composer']['layer']>[0],
-): Promise<[ComposeResult, ComposeResult]> {
-  const layer = (engine: 'fast' | 'reference') =>
-    fixture.composer.layer({ timestamp: kTimestamp, refresh: false, ...request, engine });
-  return [await layer('fast'), await layer('reference')];
-}
-
-async function expectSameTree(fast: ComposeResult, reference: ComposeResult): Promise<void> {
-  const repo = `--repo=${fixture.repo.path}`;
-  const { stdout } = await run('ostree', [repo, 'diff', reference.commit, fast.commit]);
-  expect(stdout).toBe('');
-  const list = async ({ commit }: ComposeResult) =>
-    (await run('ostree', [repo, 'ls', '-RCX', commit])).stdout;
-  expect(await list(fast)).toBe(await list(reference));
-}
+const both = (request: Parameters<ComposeFixture['composer']['layer']>[0]) =>
+  layerBothWays(fixture, { refresh: false, ...request });
 
 async function text(commit: string, file: string): Promise<string> {
   return (await fixture.repo.readFile(commit, file)).toString();
@@ -156,7 +141,6 @@ describe('both ways', () => {
     const [fast, reference] = await both({ base, install: ['many-ways', 'watched'] });
     expect(reference.unchanged).toBe(false);
     expect(fast.record.fallbacks).toEqual([]);
-    await expectSameTree(fast, reference);
     expect(await text(fast.commit, '/usr/bin/diverted.real')).toContain('original');
     const overridden = await fixture.repo.list(fast.commit, '/usr/bin/overridden');
     expect(overridden[0]).toMatchObject({ uid: 33, gid: 33, mode: 0o2750 });
@@ -164,8 +148,7 @@ describe('both ways', () => {
   });
 
   it('keep dpkg right about files that a package takes over', async () => {
-    const [fast, reference] = await both({ base, install: ['heir'] });
-    await expectSameTree(fast, reference);
+    const [fast] = await both({ base, install: ['heir'] });
     const database = '/usr/lib/sysimage/dpkg';
     expect(await text(fast.commit, '/usr/bin/shared-name')).toBe('of heir');
     const lost = await text(fast.commit, `${database}/info/old-owner.list`);
@@ -176,7 +159,6 @@ describe('both ways', () => {
     expect(names).not.toContain('swallowed');
     expect(names).toContain('old-owner');
     const gone = await both({ base: fast.commit, remove: ['heir'] });
-    await expectSameTree(...gone);
     await expect(text(gone[0].commit, '/usr/bin/shared-name')).rejects.toMatchObject({
       code: 'ENOENT',
     });
@@ -187,13 +169,12 @@ describe('both ways', () => {
 describe('a script that uses what has only been unpacked', () => {
   it.each(['impatient', 'demanding'])('makes the step be done again: %s', async (name) => {
     const events: ComposeEvent[] = [];
-    const [fast, reference] = await both({
+    const [fast] = await both({
       base,
       install: [name],
       onEvent: (event) => events.push(event),
     });
     expect(await text(fast.commit, `/usr/etc/${name}`)).toBe('from the tool\n');
-    await expectSameTree(fast, reference);
     const fallback = {
       type: 'fallback',
       reason: 'content',
@@ -207,8 +188,7 @@ describe('a script that uses what has only been unpacked', () => {
   });
 
   it.each(Object.keys(kMeddling))('or writes to it, or takes it away: %s', async (name) => {
-    const [fast, reference] = await both({ base, install: [name] });
-    await expectSameTree(fast, reference);
+    const [fast] = await both({ base, install: [name] });
     expect(fast.record.fallbacks).toMatchObject([
       { reason: 'content', paths: expect.arrayContaining(['usr/share/list']), voided: 1 },
     ]);
@@ -221,29 +201,25 @@ describe('a script that uses what has only been unpacked', () => {
   });
 
   it('and fails because of that', async () => {
-    const [fast, reference] = await both({ base, install: ['fallen'] });
-    await expectSameTree(fast, reference);
+    const [fast] = await both({ base, install: ['fallen'] });
     expect(await text(fast.commit, '/usr/share/list')).toBe('new line\n');
   });
 
   it('sees the sizes that files will have', async () => {
-    const [fast, reference] = await both({ base, install: ['measuring'] });
-    await expectSameTree(fast, reference);
+    const [fast] = await both({ base, install: ['measuring'] });
     expect(await text(fast.commit, '/usr/etc/size')).toBe('10\n');
     expect(fast.record.fallbacks).toEqual([]);
   });
 
   it('may move it', async () => {
-    const [fast, reference] = await both({ base, install: ['mover'] });
-    await expectSameTree(fast, reference);
+    const [fast] = await both({ base, install: ['mover'] });
     expect(await text(fast.commit, '/usr/share/list.d')).toBe('base line\n');
     expect(fast.record.fallbacks).toEqual([]);
   });
 
   it('is not taken for a look at one of several names of a file', async () => {
-    const [fast, reference] = await both({ base, install: ['many-names'] });
+    const [fast] = await both({ base, install: ['many-names'] });
     expect(fast.record.fallbacks).toEqual([]);
-    await expectSameTree(fast, reference);
     expect(await text(fast.commit, '/usr/bin/third')).toContain('one file');
   });
 

@@ -46,12 +46,15 @@ const cases = fc
   .chain((index) =>
     fc.record({ index: fc.constant(index), damage: inputs[index]?.damage ?? fc.constant([]) }),
   );
+// An interrupted check leaves its last run under way.
+let last: Promise<void> = Promise.resolve();
 const property = fc.asyncProperty(cases, async ({ index, damage }) => {
   const input = inputs[index];
   if (!input) return;
   const bytes = damaged(input.bytes, damage);
   probe.input(`${input.name} (seed ${run.seed}): ${fc.stringify(damage)}`);
-  await input.read(bytes, probe);
+  last = input.read(bytes, probe);
+  await last;
 });
 const settings = { seed: run.seed, markInterruptAsFailure: false };
 let result = await fc.check(property, {
@@ -63,6 +66,7 @@ let result = await fc.check(property, {
 if (result.interrupted && result.numRuns === 0) {
   result = await fc.check(property, { ...settings, numRuns: 1 });
 }
+await last.catch(() => {});
 const report: FuzzReport = { runs: result.numRuns };
 if (result.failed) {
   const [smallest] = result.counterexample ?? [];

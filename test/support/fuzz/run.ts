@@ -34,7 +34,8 @@ export async function fuzz(target: string, options: FuzzOptions = {}): Promise<F
     return report.problem ? { ...report, problem: `${report.problem}\n${again}` } : report;
   }
   const noted = readOr(directory.join('progress')).slice(0, 4000);
-  const said = stderr.slice(-3000);
+  // A sanitizer's report is long, and its beginning says most.
+  const said = `${readOr(directory.join('stderr')).slice(0, 6000)}${stderr.slice(-3000)}`;
   return { runs: 0, problem: `ended with ${end} in ${noted}\n${said}\n${again}` };
 }
 

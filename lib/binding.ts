@@ -11,6 +11,7 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isMainThread } from 'node:worker_threads';
 import type { NativeBinding } from '../types/binding.js';
 import { AptOstreeError } from './errors.js';
 
@@ -20,8 +21,15 @@ const kAbis = ['7.0', '6.0'];
 /** The addon, loaded at first use and shared by the ESM and the CommonJS build. */
 export function binding(): NativeBinding {
   const shared = globalThis as { [kShared]?: NativeBinding };
-  shared[kShared] ??= load();
+  shared[kShared] ??= loadForProcess();
   return shared[kShared];
+}
+
+function loadForProcess(): NativeBinding {
+  const loaded = load();
+  // `process.exit()` takes no environment down but those of workers.
+  if (isMainThread) process.once('exit', () => loaded.exiting());
+  return loaded;
 }
 
 function packageRoot(): string {

@@ -48,6 +48,12 @@ Napi::Object Versions(Napi::Env env) {
   return versions;
 }
 
+// To be called where JavaScript hears that the process ends.
+Napi::Value Exiting(const Napi::CallbackInfo& info) {
+  AddonData::Of(info.Env()).Exiting();
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -55,6 +61,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   g_set_print_handler([](const char*) {});
   env.SetInstanceData(std::make_unique<AddonData>(env).release());
   exports.Set("versions", Versions(env));
+  exports.Set("exiting", Napi::Function::New<Exiting>(env, "exiting"));
   InitFiles(env, exports);
   InitProcess(env, exports);
   InitSyscallFilter(env, exports);

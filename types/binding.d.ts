@@ -39,6 +39,8 @@ export interface NativePieces {
 
 export interface NativeBinding extends NativeApt, NativeDeb, NativeOstree, NativeVariantFunctions {
   readonly versions: NativeVersions;
+  /** The process is about to end: threads that are still at work then are stopped first. */
+  exiting(): void;
   readonly Pieces: {
     /** With room for so many bytes. */
     create(capacity: number): NativePieces;

@@ -1,6 +1,10 @@
 #include "core/addon_data.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 namespace apt_ostree {
@@ -22,6 +26,34 @@ void AddonData::End() {
   for (const auto& job : pending_) job->Abandon();
   pending_.clear();
   channel_.Abort();
+}
+
+bool AddonData::StopSoon() {
+  constexpr std::chrono::milliseconds kPatience(500);
+  for (const auto& job : pending_) job->Cancel();
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  bool ended = true;
+  for (Executor* executor : {&ostree_, &waiting_, &apt_, &processes_}) {
+    ended = executor->StopUntil(deadline) && ended;
+  }
+  for (const auto& thread : own_threads_) ended = thread->StopUntil(deadline) && ended;
+  return ended;
+}
+
+void AddonData::Exiting() {
+  using Self = std::weak_ptr<AddonData*>;
+  // Handlers run in the reverse order of their registration: this one before the library's own
+  // variables are gone. Where the environment is taken down first, it finds nothing to do.
+  const auto stop = [](int status, void* data) {
+    const std::unique_ptr<Self> self(static_cast<Self*>(data));
+    const std::shared_ptr<AddonData*> there = self->lock();
+    if (there == nullptr || (*there)->StopSoon()) return;
+    std::fflush(nullptr);
+    _exit(status);
+  };
+  auto self = std::make_unique<Self>(self_);
+  // The handler's, if it will be called.
+  if (on_exit(stop, self.get()) == 0) static_cast<void>(self.release());
 }
 
 std::shared_ptr<Executor> AddonData::NewThread(std::string name) {

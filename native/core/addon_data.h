@@ -43,6 +43,11 @@ class AddonData {
   // Runs `call` on the JavaScript thread; from any thread. Dropped when the environment ends.
   void Post(std::function<void(Napi::Env)> call);
 
+  // The program is about to end. exit() does not wait for threads, and takes away what they work
+  // with: those that are still at work then have a moment to stop, or the process ends without
+  // the rest of exit().
+  void Exiting();
+
   void JobStarted(Napi::Env env, std::shared_ptr<Job> job);
   void JobEnded(Napi::Env env, const std::shared_ptr<Job>& job);
 
@@ -60,6 +65,8 @@ class AddonData {
   static void CallJs(Napi::Env env, Napi::Function callback, AddonData* data, Call* call);
   using Channel = Napi::TypedThreadSafeFunction<AddonData, Call, &AddonData::CallJs>;
   void End();
+  // Whether nothing runs any more.
+  bool StopSoon();
   // How long threads of the large executors stay for the next job.
   static constexpr std::chrono::seconds kIdle{10};
 
@@ -71,6 +78,8 @@ class AddonData {
   Executor apt_{"apt", 1, {}, kDeepStack};
   Executor processes_{"ostree-process", 256, kIdle};
   std::vector<std::shared_ptr<Executor>> own_threads_;
+  // Tells whether this is still there.
+  std::shared_ptr<AddonData*> self_ = std::make_shared<AddonData*>(this);
 };
 
 }  // namespace apt_ostree

@@ -121,6 +121,21 @@ void Executor::Stop() {
   }
 }
 
+bool Executor::StopUntil(std::chrono::steady_clock::time_point deadline) {
+  std::deque<Entry> dropped;
+  std::unique_lock<std::mutex> lock(mutex_);
+  stopping_ = true;
+  dropped.swap(queue_);
+  wake_.notify_all();
+  const bool ended = left_.wait_until(lock, deadline, [this] { return threads_.empty(); });
+  lock.unlock();
+  // Tasks that wait in a lane may own the object that owns the lane.
+  for (const Entry& entry : dropped) {
+    if (entry.lane != nullptr) entry.lane->waiting_.clear();
+  }
+  return ended;
+}
+
 bool Executor::WaitForWork(std::unique_lock<std::mutex>& lock) {
   const auto ready = [this] { return stopping_ || finishing_ || !queue_.empty(); };
   ++idle_;

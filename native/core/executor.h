@@ -48,6 +48,8 @@ class Executor {
 
   // Drops what has not started and waits for what has. The caller cancels the work first.
   void Stop();
+  // The same, but no longer than until `deadline`. Whether all has ended.
+  bool StopUntil(std::chrono::steady_clock::time_point deadline);
 
  private:
   struct Entry {

@@ -40,6 +40,22 @@ describe('with a long job under way', () => {
     await expectCleanRepo(directory);
   });
 
+  test('process.exit() waits for what cannot be stopped, or leaves it', async () => {
+    await using directory = await temporaryDirectory('exit');
+    // libapt looks at an architecture with variables that exit() takes away.
+    const code = `
+      import { AptContext } from 'apt-ostree';
+      const context = await AptContext.create({ directory: process.argv[1], sources: [] });
+      const cache = await context.open();
+      const satisfy = ['absent [amd64] | '.repeat(50_000) + 'absent'];
+      void cache.solve({ satisfy }).catch(() => {});
+      setTimeout(() => process.exit(3), Number(process.argv[2]));`;
+    for (const delay of [0, 10, 20, 40, 80]) {
+      const child = await runModule(code, { args: [directory.join('apt'), String(delay)] });
+      expect(child).toMatchObject({ status: 3, signal: null, stderr: '' });
+    }
+  });
+
   test('an uncaught exception ends the program as ever', async () => {
     await using directory = await temporaryDirectory('exit');
     const child = await slowProgram(

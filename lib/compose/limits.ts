@@ -143,9 +143,15 @@ export class LimitGuard {
       if (group && (await this.#isIn(group))) continue;
       if ((await this.#measure(name)) > this.#limits[name]) return name;
     }
-    if (await this.#space?.exceeded()) return 'storage';
+    const space = await this.checkSpace();
+    if (space !== undefined) return space;
     const proc = this.#clock.isDue ? await this.#proc() : undefined;
     return proc !== undefined && (await this.#clock.exceeded(proc)) ? 'seconds' : undefined;
+  }
+
+  /** Whether too much was written, which a run that has ended well does not show. */
+  async checkSpace(): Promise<LimitName | undefined> {
+    return (await this.#space?.exceeded()) ? 'storage' : undefined;
   }
 
   async #isIn(group: ControlGroup): Promise<boolean> {

@@ -267,7 +267,7 @@ export async function runInSandbox(run: SandboxRun): Promise<SandboxResult> {
     );
     for (const { close } of pipes) close();
     exitCode = await job;
-    if (exitCode !== 0) exceeded ??= await guard.check();
+    exceeded ??= await (exitCode === 0 ? guard.checkSpace() : guard.check());
   } catch (error) {
     if (exceeded === undefined) throw error;
   } finally {

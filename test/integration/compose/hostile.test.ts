@@ -259,6 +259,7 @@ describe('hostile scripts', () => {
     await layer('bomb', { keepWork: true, limits: { processes: 100 } }).catch((error) =>
       kept.push(error.record.workDirectory),
     );
+    expect(kept).toHaveLength(2);
     for (const directory of kept) {
       if (directory === undefined) throw new Error('nothing was kept');
       // The next composition does not take it for abandoned.

@@ -26,14 +26,24 @@ export async function baseCheckout(
   workspace: Workspace,
   signal?: AbortSignal,
 ): Promise<string> {
-  const parent = path.join(stateDirectory(repo), 'base');
-  const final = path.join(parent, nameOf(commit));
+  const checkout = path.join(stateDirectory(repo), 'base', nameOf(commit));
   const now = new Date();
-  if (await workspace.hold(final)) {
-    await utimes(final, now, now);
-    return final;
+  // Somebody may take a new one away before it is held.
+  while (!(await workspace.hold(checkout))) {
+    await makeCheckout(repo, commit, checkout, workspace, signal);
   }
-  await mkdir(parent, { recursive: true, mode: 0o700 });
+  await utimes(checkout, now, now);
+  return checkout;
+}
+
+async function makeCheckout(
+  repo: Repo,
+  commit: string,
+  checkout: string,
+  workspace: Workspace,
+  signal?: AbortSignal,
+): Promise<void> {
+  await mkdir(path.dirname(checkout), { recursive: true, mode: 0o700 });
   const fresh = path.join(await workspace.directory('base'), 'root');
   // Nothing names the commit of the root form: nobody may prune it before it is checked out.
   await repo.withLock('shared', { signal }, async () => {
@@ -41,16 +51,12 @@ export async function baseCheckout(
     await repo.checkout(rootForm, fresh, { hardlinksOnly: true, signal });
   });
   try {
-    await rename(fresh, final);
+    await rename(fresh, checkout);
   } catch (error) {
     // Another composition was faster; its checkout is the same.
     const code = (error as NodeJS.ErrnoException).code;
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
   }
-  // Somebody may have taken it away already.
-  if (!(await workspace.hold(final))) return baseCheckout(repo, commit, workspace, signal);
-  await utimes(final, now, now);
-  return final;
 }
 
 /**

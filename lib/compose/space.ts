@@ -30,8 +30,8 @@ export class SpaceMeter {
 
   async exceeded(): Promise<boolean> {
     // What cannot be asked any more is not what was measured.
-    const used = await usedSpace(this.#directory).catch(() => Number.POSITIVE_INFINITY);
-    if (used === Number.POSITIVE_INFINITY) return true;
+    const used = await usedSpace(this.#directory).catch(() => undefined);
+    if (used === undefined) return true;
     if (used - this.#from <= this.#most) return false;
     const ours = await spaceOf(this.#directory);
     if (ours > this.#most) return true;

@@ -37,7 +37,6 @@ struct PackageInfo {
   std::vector<VersionInfo> versions;
 };
 
-// One row of a listing: the candidate, or the installed version where there is no candidate.
 struct SourceCursor;
 
 class Cache {

@@ -103,22 +103,9 @@ bool Executor::ended() {
 }
 
 void Executor::Stop() {
-  std::deque<Entry> dropped;
-  Threads threads;
-  {
-    std::unique_lock<std::mutex> lock(mutex_);
-    stopping_ = true;
-    dropped.swap(queue_);
-    wake_.notify_all();
-    // Those that end by themselves just now move from one list to the other.
-    left_.wait(lock, [this] { return threads_.empty(); });
-    threads.swap(ended_);
-  }
-  for (const pthread_t thread : threads) pthread_join(thread, nullptr);
-  // Tasks that wait in a lane may own the object that owns the lane.
-  for (const Entry& entry : dropped) {
-    if (entry.lane != nullptr) entry.lane->waiting_.clear();
-  }
+  StopUntil(std::chrono::steady_clock::time_point::max());
+  // No thread is left to add to them.
+  for (const pthread_t thread : std::exchange(ended_, {})) pthread_join(thread, nullptr);
 }
 
 bool Executor::StopUntil(std::chrono::steady_clock::time_point deadline) {
@@ -127,13 +114,16 @@ bool Executor::StopUntil(std::chrono::steady_clock::time_point deadline) {
   stopping_ = true;
   dropped.swap(queue_);
   wake_.notify_all();
+  // Those that end by themselves just now move from one list to the other.
   const bool ended = left_.wait_until(lock, deadline, [this] { return threads_.empty(); });
   lock.unlock();
+  // The lanes are still those of the threads.
+  if (!ended) return false;
   // Tasks that wait in a lane may own the object that owns the lane.
   for (const Entry& entry : dropped) {
     if (entry.lane != nullptr) entry.lane->waiting_.clear();
   }
-  return ended;
+  return true;
 }
 
 bool Executor::WaitForWork(std::unique_lock<std::mutex>& lock) {

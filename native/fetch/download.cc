@@ -83,8 +83,8 @@ void ThrowForDownload(const pkgAcquire::Item& item, const std::string& what,
     code = "ERR_APT_HASH_MISMATCH";
   } else if (IsDiskFull(text)) {
     code = "ENOSPC";
-  } else if (item.Status == pkgAcquire::Item::StatTransientNetworkError || Contains(text, "404") ||
-             Contains(uri, "http")) {
+  } else if (item.Status == pkgAcquire::Item::StatTransientNetworkError ||
+             uri.rfind("http", 0) == 0) {
     code = "ERR_APT_NETWORK";
   }
   if (text.empty()) text = "The download did not finish";

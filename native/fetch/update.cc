@@ -25,8 +25,39 @@ std::string BaseOf(const metaIndex& source) {
   return base + "dists/" + suite + "/";
 }
 
+// apt's method gives the answer's status line, "404  Not Found [IP: ...]"; anywhere else in a text
+// three such digits are part of an address.
+int HttpStatus(const std::string& text) {
+  if (text.size() < 4 || text[3] != ' ') return 0;
+  int status = 0;
+  for (int i = 0; i < 3; i++) {
+    if (text[i] < '0' || text[i] > '9') return 0;
+    status = status * 10 + (text[i] - '0');
+  }
+  return status;
+}
+
+// Names the host, which may be called anything: looked at before words are looked for in the text.
+bool NeverConnected(const std::string& text) {
+  static constexpr const char* kBegins[] = {"Could not connect to ",
+                                            "Unable to connect to ",
+                                            "Cannot initiate the connection to ",
+                                            "Could not resolve ",
+                                            "Temporary failure resolving ",
+                                            "System error resolving ",
+                                            "Something wicked ",
+                                            "Connection failed",
+                                            "Connection timed out"};
+  return std::any_of(std::begin(kBegins), std::end(kBegins),
+                     [&](const char* begin) { return text.rfind(begin, 0) == 0; });
+}
+
 const char* KindOf(const pkgAcquire::Item& item) {
   const std::string& text = item.ErrorText;
+  if (NeverConnected(text)) return "network";
+  const int status = HttpStatus(text);
+  if (status == 401 || status == 403 || status == 407) return "denied";
+  if (status == 404 || status == 410) return "notfound";
   if (Contains(text, "not signed") || Contains(text, "GPG") || Contains(text, "signature") ||
       Contains(text, "NO_PUBKEY") || Contains(text, "Clearsigned")) {
     return "auth";
@@ -36,9 +67,7 @@ const char* KindOf(const pkgAcquire::Item& item) {
     return "hash";
   }
   if (Contains(text, "is expired") || Contains(text, "is not valid yet")) return "expired";
-  if (Contains(text, "401 ") || Contains(text, "403 ") || Contains(text, "407 ")) return "denied";
-  if (Contains(text, "404") || Contains(text, "File not found") ||
-      Contains(text, "does not have a Release file")) {
+  if (Contains(text, "File not found") || Contains(text, "does not have a Release file")) {
     return "notfound";
   }
   if (item.Status == pkgAcquire::Item::StatTransientNetworkError) return "network";

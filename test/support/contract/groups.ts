@@ -65,7 +65,7 @@ export function testMisuse(group: Group): void {
     );
     expect(members.length).toBeGreaterThan(3);
     const { calls, problems } = await misuse(members);
-    expect(problems).toEqual([]);
+    expect(problems, problems.join('\n')).toEqual([]);
     expect(calls).toBeGreaterThan(members.length);
   }, 600_000);
 }

@@ -83,10 +83,11 @@ export async function trimBaseCheckouts(
   workspace: Workspace,
 ): Promise<void> {
   const parent = path.join(stateDirectory(repo), 'base');
+  // Others may trim at the same time: what is gone needs no place among those that stay.
+  const timeOf = async (name: string) =>
+    (await stat(path.join(parent, name)).catch(() => undefined))?.mtimeMs ?? 0;
   const names = (await readdir(parent)).filter((name) => name !== nameOf(keep));
-  const aged = await Promise.all(
-    names.map(async (name) => ({ name, time: (await stat(path.join(parent, name))).mtimeMs })),
-  );
+  const aged = await Promise.all(names.map(async (name) => ({ name, time: await timeOf(name) })));
   aged.sort((a, b) => b.time - a.time);
   for (const { name } of aged.slice(kKept - 1)) await workspace.takeAway(path.join(parent, name));
 }

@@ -1,7 +1,7 @@
 /** How much of the disk a run uses. */
 
-import { lstat, readdir, statfs } from 'node:fs/promises';
-import path from 'node:path';
+import { constants } from 'node:fs';
+import { lstat, open, readdir, statfs } from 'node:fs/promises';
 
 /** Bytes in use on the file system of `directory`. */
 async function usedSpace(directory: string): Promise<number> {
@@ -41,14 +41,37 @@ export class SpaceMeter {
   }
 }
 
-/** Of a tree that changes meanwhile. */
-async function spaceOf(directory: string): Promise<number> {
-  let bytes = 0;
-  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) {
-    const file = path.join(directory, entry.name);
-    if (entry.isDirectory()) bytes += await spaceOf(file);
-    else bytes += ((await lstat(file).catch(() => undefined))?.blocks ?? 0) * 512;
+/** Directories within each other that are followed; more of them are beyond any limit. */
+const kDeepest = 1000;
+
+/**
+ * Of a tree that changes meanwhile, and whose writer may wish that it is not found: directories are
+ * entered by descriptors, which no link and no length of a path leads astray, and names are bytes.
+ */
+async function spaceOf(
+  directory: string | Buffer,
+  seen = new Set<string>(),
+  depth = 0,
+): Promise<number> {
+  if (depth > kDeepest) return Number.POSITIVE_INFINITY;
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  const handle = await open(directory, flags).catch(() => undefined);
+  if (!handle) return 0;
+  try {
+    let bytes = 0;
+    const here = `/proc/self/fd/${handle.fd}`;
+    for (const name of await readdir(here, 'buffer').catch(() => [])) {
+      const file = Buffer.concat([Buffer.from(`${here}/`), name]);
+      const found = await lstat(file, { bigint: true }).catch(() => undefined);
+      if (!found) continue;
+      const inode = `${found.dev}:${found.ino}`;
+      if (found.isDirectory()) bytes += await spaceOf(file, seen, depth + 1);
+      else if (found.nlink > 1n && seen.has(inode)) continue;
+      else if (found.nlink > 1n) seen.add(inode);
+      bytes += Number(found.blocks) * 512;
+    }
+    return bytes;
+  } finally {
+    await handle.close();
   }
-  return bytes;
 }

@@ -24,6 +24,7 @@ export class Workspace {
   readonly kept: string | undefined;
   readonly #lock: FileHandle;
   readonly #held: FileHandle[] = [];
+  readonly #taken: string[] = [];
   #counter = 0;
 
   private constructor(directory: string, lock: FileHandle, kept?: string) {
@@ -80,7 +81,9 @@ export class Workspace {
     const lock = await lockDirectory(directory);
     if (!lock) return;
     try {
-      await rename(directory, path.join(await this.directory('old'), path.basename(directory)));
+      const place = await this.directory('old');
+      this.#taken.push(place);
+      await rename(directory, path.join(place, path.basename(directory)));
     } finally {
       await lock.close();
     }
@@ -88,8 +91,9 @@ export class Workspace {
 
   async remove(): Promise<void> {
     try {
-      if (this.kept === undefined) await removeTree(this.path);
-      else await rename(this.path, this.kept);
+      const going = this.kept === undefined ? [this.path] : this.#taken;
+      for (const directory of going) await removeTree(directory);
+      if (this.kept !== undefined) await rename(this.path, this.kept);
     } finally {
       for (const handle of [this.#lock, ...this.#held]) await handle.close();
     }
@@ -130,11 +134,15 @@ async function lockDirectory(
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
-  // It may have been removed between the two calls.
-  const locked = binding().tryLock(handle.fd, kind === 'exclusive');
-  if (locked && (await isSame(handle, directory))) return handle;
-  await handle.close();
-  return undefined;
+  let held = false;
+  try {
+    // It may have been removed between the two calls.
+    const locked = binding().tryLock(handle.fd, kind === 'exclusive');
+    held = locked && (await isSame(handle, directory));
+  } finally {
+    if (!held) await handle.close();
+  }
+  return held ? handle : undefined;
 }
 
 async function isSame(handle: FileHandle, directory: string): Promise<boolean> {

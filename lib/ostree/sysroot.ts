@@ -505,9 +505,10 @@ export class Sysroot extends SysrootHandle {
   }
 
   /**
-   * Prunes the repository, keeping all that deployments and refs need. Sizes in bytes.
+   * Prunes the repository, keeping all that deployments and refs need. Sizes in bytes. Holds the
+   * repository's exclusive lock.
    *
-   * @throws `EDEADLK` inside a transaction of the repository.
+   * @throws `ERR_OSTREE_LOCKED` after waiting for either lock; `EDEADLK` inside a transaction of the repository.
    * @see `ostree_sysroot_cleanup_prune_repo`
    */
   async pruneRepo(
@@ -523,8 +524,11 @@ export class Sysroot extends SysrootHandle {
     >);
     const { refsOnly = false, dryRun = false, signal } = options;
     await this.refuseDeadlock();
-    return this.change(lockOptions(options), () =>
-      runJob('ostree', () => this.native.pruneRepo({ refsOnly, dryRun }), { signal }),
+    const lock = lockOptions(options);
+    return this.change(lock, () =>
+      this.repoLocked(lock, () =>
+        runJob('ostree', () => this.native.pruneRepo({ refsOnly, dryRun }), { signal }),
+      ),
     );
   }
 
@@ -545,7 +549,8 @@ export class Sysroot extends SysrootHandle {
    * Pulls what the origin of the stateroot's merge deployment names and deploys it if it is new:
    * `ostree admin upgrade`, and `ostree admin switch` with a `refspec`. The keys of the origin file
    * that this does not know stay. An upgrade refuses a commit older than the deployed one, a switch
-   * takes it, unless `allowOlder` says otherwise.
+   * takes it, unless `allowOlder` says otherwise. Where it may deploy at once, it waits first until
+   * nobody has the repository's lock, for the deploy prunes.
    *
    * @throws `ERR_INVALID_STATE` without a stateroot, or with `stage`, unless booted from here;
    * `EDEADLK` as {@link cleanup}, where it deploys at once.

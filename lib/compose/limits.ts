@@ -8,7 +8,7 @@ import { mkdir, readdir, readFile, rmdir, stat, statfs, writeFile } from 'node:f
 import { totalmem } from 'node:os';
 import path from 'node:path';
 import { invalidArgValue } from '../errors.js';
-import { SpaceMeter } from './space.js';
+import { heldSpace, SpaceMeter } from './space.js';
 
 export interface SandboxLimits {
   /** Processes and threads at one time. @default 4096 */
@@ -88,20 +88,20 @@ export class LimitGuard {
   #checking: Promise<LimitName | undefined> | undefined;
   #child: number | undefined;
   readonly #clock: ProcessClock;
-  readonly #space: SpaceMeter | undefined;
+  #space: SpaceMeter | undefined;
 
-  private constructor(limits: EffectiveLimits, space: SpaceMeter | undefined) {
+  private constructor(limits: EffectiveLimits) {
     this.#limits = limits;
     this.#clock = new ProcessClock(limits.seconds);
-    this.#space = space;
   }
 
   /** @param upper takes all that is written */
   static async create(limits: EffectiveLimits, upper: string): Promise<LimitGuard> {
-    const space = Number.isFinite(limits.storage)
-      ? await SpaceMeter.create(upper, limits.storage)
-      : undefined;
-    const guard = new LimitGuard(limits, space);
+    const guard = new LimitGuard(limits);
+    if (Number.isFinite(limits.storage)) {
+      const held = () => guard.#heldSpace();
+      guard.#space = await SpaceMeter.create(upper, limits.storage, held);
+    }
     for (const name of ['processes', 'memory'] as const) {
       const value = limits[name];
       const group = await makeGroup(name, name === 'processes' ? value + kOwnProcesses : value);
@@ -172,6 +172,11 @@ export class LimitGuard {
     } catch {
       return undefined;
     }
+  }
+
+  async #heldSpace(): Promise<number> {
+    const proc = await this.#proc();
+    return proc === undefined ? 0 : heldSpace(proc);
   }
 
   /** Everything inside must be dead. */

@@ -1,7 +1,7 @@
 /** How much of the disk a run uses. */
 
 import { constants } from 'node:fs';
-import { lstat, open, readdir, statfs } from 'node:fs/promises';
+import { lstat, open, readdir, stat, statfs } from 'node:fs/promises';
 
 /** Bytes in use on the file system of `directory`. */
 async function usedSpace(directory: string): Promise<number> {
@@ -16,16 +16,23 @@ async function usedSpace(directory: string): Promise<number> {
 export class SpaceMeter {
   readonly #directory: string;
   readonly #most: number;
+  readonly #held: () => Promise<number>;
   #from: number;
 
-  private constructor(directory: string, most: number, used: number) {
+  private constructor(directory: string, most: number, held: () => Promise<number>, used: number) {
     this.#directory = directory;
     this.#most = most;
+    this.#held = held;
     this.#from = used;
   }
 
-  static async create(directory: string, most: number): Promise<SpaceMeter> {
-    return new SpaceMeter(directory, most, await usedSpace(directory));
+  /** @param held what has no name below the directory any more, and is in use */
+  static async create(
+    directory: string,
+    most: number,
+    held: () => Promise<number> = async () => 0,
+  ): Promise<SpaceMeter> {
+    return new SpaceMeter(directory, most, held, await usedSpace(directory));
   }
 
   async exceeded(): Promise<boolean> {
@@ -33,7 +40,7 @@ export class SpaceMeter {
     const used = await usedSpace(this.#directory).catch(() => undefined);
     if (used === undefined) return true;
     if (used - this.#from <= this.#most) return false;
-    const ours = await spaceOf(this.#directory);
+    const ours = (await spaceOf(this.#directory)) + (await this.#held());
     if (ours > this.#most) return true;
     // As much as is left may be written before it is worth to count again.
     this.#from = used - ours;
@@ -41,6 +48,31 @@ export class SpaceMeter {
   }
 }
 
+/** In bytes, of the files on disk that processes hold open and nothing names any more. */
+export async function heldSpace(proc: string): Promise<number> {
+  let bytes = 0;
+  const seen = new Set<string>();
+  for (const pid of await readdir(proc).catch(() => [])) {
+    if (!/^\d+$/.test(pid)) continue;
+    for (const fd of await readdir(`${proc}/${pid}/fd`).catch(() => [])) {
+      const file = `${proc}/${pid}/fd/${fd}`;
+      try {
+        const { dev, ino, nlink, blocks } = await stat(file);
+        const inode = `${dev}:${ino}`;
+        if (nlink > 0 || seen.has(inode)) continue;
+        seen.add(inode);
+        // Those are memory, which has a limit of its own.
+        if ((await statfs(file)).type !== kTmpfs) bytes += blocks * 512;
+      } catch {
+        // Closed meanwhile.
+      }
+    }
+  }
+  return bytes;
+}
+
+/** As statfs(2) has it. */
+const kTmpfs = 0x01021994;
 /** Directories within each other that are followed; more of them are beyond any limit. */
 const kDeepest = 1000;
 

@@ -110,6 +110,13 @@ beforeAll(async () => {
         },
       },
       {
+        name: 'hider',
+        scripts: {
+          postinst:
+            'exec 3> /var/lib/full; rm /var/lib/full; while head -c 8M /dev/zero >&3; do sleep 0.05; done',
+        },
+      },
+      {
         name: 'daemon',
         scripts: {
           postinst:
@@ -241,13 +248,16 @@ describe('hostile scripts', () => {
 
   it('that fill the disk are stopped at the limit', async () => {
     const before = await refsOf(fixture.repo);
-    await expect(layer('filler', { limits: { storage: 64 << 20 } })).rejects.toMatchObject({
-      code: 'ERR_SANDBOX_LIMIT',
-      limit: 'storage',
-      package: 'filler',
-      script: 'postinst',
-    });
-    await expectUnharmed(before);
+    // Also where the file has no name any more.
+    for (const name of ['filler', 'hider']) {
+      await expect(layer(name, { limits: { storage: 64 << 20 } })).rejects.toMatchObject({
+        code: 'ERR_SANDBOX_LIMIT',
+        limit: 'storage',
+        package: name,
+        script: 'postinst',
+      });
+      await expectUnharmed(before);
+    }
     const { commit } = await layer('daemon', { limits: { storage: 64 << 20 } });
     expect(commit).toMatch(/^[0-9a-f]{64}$/);
   });

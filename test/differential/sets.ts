@@ -1,5 +1,5 @@
 /**
- * What is compared, as words. In a set, `-a` removes a, `=a` puts the newest version but one in
+ * What is compared, as words. In a set, `-a` removes a, `=a` puts a lower version in
  * place of the base's, and what follows `/` is done on the tree made so far. `@a` repeats the step
  * before it on a base with a.
  */

@@ -74,6 +74,12 @@ const kRules: readonly SecretRule[] = [
     },
   },
   {
+    name: 'erlang-cookie',
+    reason: 'whoever has it commands the rabbitmq-server; Erlang makes it when it is missing',
+    directory: '/var/lib/rabbitmq',
+    matches: /^\.erlang\.cookie$/,
+  },
+  {
     name: 'random-seed',
     reason: 'seeds of random numbers must differ between machines; systemd makes its own',
     directory: '/var/lib/systemd',

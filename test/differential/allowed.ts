@@ -56,6 +56,13 @@ export const kAllowed: readonly Rule[] = [
     reason: 'random key',
   },
   { path: /^\/etc\/bind\/rndc\.key$/, may: 'content', reason: 'random key' },
+  { path: /^\/var\/lib\/rabbitmq\/\.erlang\.cookie$/, may: 'content', reason: 'random key' },
+  { path: /^\/etc\/\.git\//, may: 'any', reason: 'etckeeper commits with the time' },
+  {
+    path: /^\/etc\/iptables\/rules\.v[46]$/,
+    may: 'any',
+    reason: "iptables-persistent saves the rules of the machine that runs it: none of the tree's",
+  },
   {
     path: /^\/etc\/aliases\.db$/,
     may: 'content',

@@ -18,11 +18,12 @@ beforeAll(async () => {
       files: { '/usr/bin/ssh-keygen': program, '/etc/ssh/sshd_config': '#\n' },
       scripts: {
         postinst: [
-          'mkdir -p /etc/ssh /etc/ssl/private /etc/ssl/certs /etc/bind /etc/iscsi /var/lib/systemd',
+          'mkdir -p /etc/ssh /etc/ssl/private /etc/ssl/certs /etc/bind /etc/iscsi /var/lib/systemd /var/lib/rabbitmq',
           'echo InitiatorName=iqn.1993-08.org.debian:01:abc > /etc/iscsi/initiatorname.iscsi',
           'for f in ssh/ssh_host_rsa_key ssh/ssh_host_rsa_key.pub ssl/private/ssl-cert-snakeoil.key ssl/certs/ssl-cert-snakeoil.pem ssl/certs/real.pem bind/rndc.key; do echo secret > /etc/$f; done',
           'ln -s ssl-cert-snakeoil.pem /etc/ssl/certs/0a1b2c3d.0; ln -s real.pem /etc/ssl/certs/99.0',
           'echo secret > /var/lib/systemd/random-seed',
+          'echo secret > /var/lib/rabbitmq/.erlang.cookie; echo 1 > /var/lib/rabbitmq/known',
         ].join('\n'),
       },
     },
@@ -61,6 +62,8 @@ describe('secrets that scripts made', () => {
     expect((await fixture.repo.readFile(commit, initiator)).toString()).toBe('GenerateName=yes\n');
     const tmpfiles = await fixture.repo.readFile(commit, '/usr/lib/tmpfiles.d/apt-ostree.conf');
     expect(tmpfiles.toString()).not.toContain('random-seed');
+    expect(tmpfiles.toString()).toContain('/var/lib/rabbitmq/known');
+    expect(tmpfiles.toString()).not.toContain('.erlang.cookie');
     const units = '/usr/lib/systemd/system';
     const unit = `${units}/apt-ostree-ssh-host-keys.service`;
     const text = (await fixture.repo.readFile(commit, unit)).toString();

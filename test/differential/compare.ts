@@ -114,7 +114,7 @@ export class Differential {
     const common = { base, refresh: false, timestamp: kTimestamp };
     const result =
       layered === undefined
-        ? await this.#composer.layer({ ...common, ...changes })
+        ? await this.#composer.layer({ ...common, ...changes, unasked: 'allow' })
         : await this.#composer.relayer({ ...common, layered });
     const middle = performance.now();
     const theirs = await this.#withApt(await this.#rootForm(base), work, request);

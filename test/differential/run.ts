@@ -54,7 +54,7 @@ async function main(): Promise<number> {
   ].filter((line) => line.trim() !== '');
   const sets = (lines.length > 0 ? lines : kSelection).map((line) => line.trim().split(/\s+/));
   const foreign = values.foreign?.split(',') ?? [];
-  await using archive = await archiveOf(sets.map(packagesOf), foreign, values.cache);
+  await using archive = await archiveOf(sets.flatMap(packagesOf), foreign, values.cache);
   for (const [set, why] of archive.impossible) print(`${set.join(' ')}: IMPOSSIBLE ${why}`);
   await using directory = await temporaryDirectory('differential');
   await using repo = await Repo.create(directory.join('repo'), 'bare');

@@ -6,9 +6,18 @@
 
 import type { Comparison, Differential, Request } from './compare.js';
 
-/** What the archive needs for a set. */
-export function packagesOf(set: readonly string[]): string[] {
-  return set.filter((token) => token !== '/' && !token.startsWith('-')).map(withoutAt);
+/** What the archive needs for each step of a set; packages of different steps may conflict. */
+export function packagesOf(set: readonly string[]): string[][] {
+  return stepsOf(set)
+    .map((step) => step.filter((token) => !token.startsWith('-')).map(withoutAt))
+    .filter((step) => step.length > 0);
+}
+
+function stepsOf(set: readonly string[]): string[][] {
+  return set
+    .join(' ')
+    .split(' / ')
+    .map((step) => step.split(' '));
 }
 
 function withoutAt(token: string): string {
@@ -25,13 +34,13 @@ export async function* compareSteps(
   let base = start;
   let before: Request = {};
   const done: string[] = [];
-  for (const step of set.join(' ').split(' / ')) {
-    done.push(step);
+  for (const step of stepsOf(set)) {
+    done.push(step.join(' '));
     try {
-      let request = requestOf(step.split(' '), older);
-      if (step.startsWith('@')) {
+      let request = requestOf(step, older);
+      if (step[0]?.startsWith('@')) {
         const layered = base;
-        base = await differential.layer(start, step.split(' ').map(withoutAt));
+        base = await differential.layer(start, step.map(withoutAt));
         request = { ...before, layered };
       }
       const result = await differential.compare(base, request);

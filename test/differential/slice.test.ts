@@ -32,7 +32,7 @@ describe.skipIf(reason !== undefined)('layering gives what apt-get gives', () =>
   let base: string;
 
   beforeAll(async () => {
-    const sets = kSets.map(([, set]) => packagesOf(set.split(' ')));
+    const sets = kSets.flatMap(([, set]) => packagesOf(set.split(' ')));
     archive = await archiveOf(sets, kForeign, '/var/tmp/apt-ostree-differential');
     directory = await temporaryDirectory('differential');
     repo = await Repo.create(directory.join('repo'), 'bare');

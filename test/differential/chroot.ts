@@ -52,7 +52,8 @@ exec chroot "$root" "$@"
 /** @throws with the output where the script fails. */
 export async function runInChroot(options: ChrootRun): Promise<void> {
   const { base, root, archive, script, environment } = options;
-  await run('cp', ['-a', '--reflink=auto', base, root]);
+  // Files of the same content are one in a checkout, and what writes to one would write to all.
+  await run('cp', ['-a', '--no-preserve=links', '--reflink=auto', base, root]);
   const policy = path.join(root, 'usr/sbin/policy-rc.d');
   await writeFile(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);

@@ -26,6 +26,8 @@ interface SecretRule {
     /** A file that is there when nothing has to be made. */
     unless: string;
     before: string;
+    /** Who runs it, and owns what it makes. @default root */
+    user?: string;
   };
 }
 
@@ -78,6 +80,19 @@ const kRules: readonly SecretRule[] = [
     reason: 'whoever has it commands the rabbitmq-server; Erlang makes it when it is missing',
     directory: '/var/lib/rabbitmq',
     matches: /^\.erlang\.cookie$/,
+  },
+  {
+    name: 'munge-key',
+    reason: 'munge takes whoever has the key for a machine of the same cluster',
+    directory: '/etc/munge',
+    matches: /^munge\.key$/,
+    again: {
+      program: '/usr/sbin/mungekey',
+      arguments: '-c',
+      unless: '/etc/munge/munge.key',
+      before: 'munge.service',
+      user: 'munge',
+    },
   },
   {
     name: 'random-seed',
@@ -171,7 +186,7 @@ function withoutSecret({ instead }: SecretRule, file: string): TreeEdit {
 
 async function makeAgain(rule: SecretRule, list: ListDirectory): Promise<TreeEdit[]> {
   if (!rule.again) return [];
-  const { program, arguments: args, unless, before } = rule.again;
+  const { program, arguments: args, unless, before, user = 'root' } = rule.again;
   if ((await list(program)).length === 0) return [];
   const unit = `apt-ostree-${rule.name}.service`;
   const content = `# Made by apt-ostree: ${rule.reason}.
@@ -183,6 +198,7 @@ Before=${before}
 
 [Service]
 Type=oneshot
+User=${user}
 ExecStart=${program} ${args}
 `;
   return [

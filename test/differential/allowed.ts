@@ -56,6 +56,7 @@ export const kAllowed: readonly Rule[] = [
     reason: 'random key',
   },
   { path: /^\/etc\/bind\/rndc\.key$/, may: 'content', reason: 'random key' },
+  { path: /^\/etc\/munge\/munge\.key$/, may: 'content', reason: 'random key' },
   { path: /^\/var\/lib\/rabbitmq\/\.erlang\.cookie$/, may: 'content', reason: 'random key' },
   { path: /^\/etc\/\.git\//, may: 'any', reason: 'etckeeper commits with the time' },
   {

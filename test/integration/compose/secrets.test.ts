@@ -15,12 +15,16 @@ beforeAll(async () => {
     },
     {
       name: 'keys',
-      files: { '/usr/bin/ssh-keygen': program, '/etc/ssh/sshd_config': '#\n' },
+      files: {
+        '/usr/bin/ssh-keygen': program,
+        '/usr/sbin/mungekey': program,
+        '/etc/ssh/sshd_config': '#\n',
+      },
       scripts: {
         postinst: [
-          'mkdir -p /etc/ssh /etc/ssl/private /etc/ssl/certs /etc/bind /etc/iscsi /var/lib/systemd /var/lib/rabbitmq',
+          'mkdir -p /etc/ssh /etc/ssl/private /etc/ssl/certs /etc/bind /etc/iscsi /etc/munge /var/lib/systemd /var/lib/rabbitmq',
           'echo InitiatorName=iqn.1993-08.org.debian:01:abc > /etc/iscsi/initiatorname.iscsi',
-          'for f in ssh/ssh_host_rsa_key ssh/ssh_host_rsa_key.pub ssl/private/ssl-cert-snakeoil.key ssl/certs/ssl-cert-snakeoil.pem ssl/certs/real.pem bind/rndc.key; do echo secret > /etc/$f; done',
+          'for f in ssh/ssh_host_rsa_key ssh/ssh_host_rsa_key.pub ssl/private/ssl-cert-snakeoil.key ssl/certs/ssl-cert-snakeoil.pem ssl/certs/real.pem bind/rndc.key munge/munge.key; do echo secret > /etc/$f; done',
           'ln -s ssl-cert-snakeoil.pem /etc/ssl/certs/0a1b2c3d.0; ln -s real.pem /etc/ssl/certs/99.0',
           'echo secret > /var/lib/systemd/random-seed',
           'echo secret > /var/lib/rabbitmq/.erlang.cookie; echo 1 > /var/lib/rabbitmq/known',
@@ -68,8 +72,12 @@ describe('secrets that scripts made', () => {
     const unit = `${units}/apt-ostree-ssh-host-keys.service`;
     const text = (await fixture.repo.readFile(commit, unit)).toString();
     expect(text).toContain('ExecStart=/usr/bin/ssh-keygen -A\n');
+    expect(await names(commit, '/usr/etc/munge')).toEqual([]);
+    const munge = await fixture.repo.readFile(commit, `${units}/apt-ostree-munge-key.service`);
+    expect(munge.toString()).toContain('User=munge\nExecStart=/usr/sbin/mungekey -c\n');
     // Nothing in this tree could make a name server's key.
     expect(await names(commit, `${units}/multi-user.target.wants`)).toEqual([
+      'apt-ostree-munge-key.service',
       'apt-ostree-ssh-host-keys.service',
     ]);
     await expectSound(fixture.repo);

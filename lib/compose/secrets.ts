@@ -26,8 +26,8 @@ interface SecretRule {
     /** A file that is there when nothing has to be made. */
     unless: string;
     before: string;
-    /** Who runs it, and owns what it makes. @default root */
-    user?: string;
+    /** Who is to have that file, alone. @default root, as the program makes it */
+    owner?: string;
   };
 }
 
@@ -91,7 +91,32 @@ const kRules: readonly SecretRule[] = [
       arguments: '-c',
       unless: '/etc/munge/munge.key',
       before: 'munge.service',
-      user: 'munge',
+      owner: 'munge:munge',
+    },
+  },
+  {
+    name: 'nsd-keys',
+    reason: 'nsd makes the keys that control the name server',
+    directory: '/etc/nsd',
+    matches: /^nsd_(control|server)\.(key|pem)$/,
+    again: {
+      program: '/usr/sbin/nsd-control-setup',
+      arguments: '-d /etc/nsd',
+      unless: '/etc/nsd/nsd_control.key',
+      before: 'nsd.service',
+    },
+  },
+  {
+    name: 'xrdp-keys',
+    reason: 'xrdp makes the keys by which clients know one machine',
+    directory: '/etc/xrdp',
+    matches: /^rsakeys\.ini$/,
+    again: {
+      program: '/usr/bin/xrdp-keygen',
+      arguments: 'xrdp auto',
+      unless: '/etc/xrdp/rsakeys.ini',
+      before: 'xrdp.service',
+      owner: 'xrdp',
     },
   },
   {
@@ -186,7 +211,7 @@ function withoutSecret({ instead }: SecretRule, file: string): TreeEdit {
 
 async function makeAgain(rule: SecretRule, list: ListDirectory): Promise<TreeEdit[]> {
   if (!rule.again) return [];
-  const { program, arguments: args, unless, before, user = 'root' } = rule.again;
+  const { program, arguments: args, unless, before, owner } = rule.again;
   if ((await list(program)).length === 0) return [];
   const unit = `apt-ostree-${rule.name}.service`;
   const content = `# Made by apt-ostree: ${rule.reason}.
@@ -198,9 +223,8 @@ Before=${before}
 
 [Service]
 Type=oneshot
-User=${user}
 ExecStart=${program} ${args}
-`;
+${owner === undefined ? '' : `ExecStartPost=chown ${owner} ${unless}\nUMask=0077\n`}`;
   return [
     { op: 'file', path: `${kUnits}/${unit}`, content, mode: 0o644, uid: 0, gid: 0 },
     { op: 'symlink', path: `${kUnits}/multi-user.target.wants/${unit}`, target: `../${unit}` },

@@ -56,7 +56,11 @@ export const kAllowed: readonly Rule[] = [
     reason: 'random key',
   },
   { path: /^\/etc\/bind\/rndc\.key$/, may: 'content', reason: 'random key' },
-  { path: /^\/etc\/munge\/munge\.key$/, may: 'content', reason: 'random key' },
+  {
+    path: /^\/etc\/(munge\/munge\.key|nsd\/nsd_(control|server)\.(key|pem)|xrdp\/rsakeys\.ini)$/,
+    may: 'content',
+    reason: 'random key',
+  },
   { path: /^\/var\/lib\/rabbitmq\/\.erlang\.cookie$/, may: 'content', reason: 'random key' },
   { path: /^\/etc\/\.git\//, may: 'any', reason: 'etckeeper commits with the time' },
   {

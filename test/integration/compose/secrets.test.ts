@@ -74,7 +74,9 @@ describe('secrets that scripts made', () => {
     expect(text).toContain('ExecStart=/usr/bin/ssh-keygen -A\n');
     expect(await names(commit, '/usr/etc/munge')).toEqual([]);
     const munge = await fixture.repo.readFile(commit, `${units}/apt-ostree-munge-key.service`);
-    expect(munge.toString()).toContain('User=munge\nExecStart=/usr/sbin/mungekey -c\n');
+    expect(munge.toString()).toContain(
+      'ExecStart=/usr/sbin/mungekey -c\nExecStartPost=chown munge:munge /etc/munge/munge.key\nUMask=0077\n',
+    );
     // Nothing in this tree could make a name server's key.
     expect(await names(commit, `${units}/multi-user.target.wants`)).toEqual([
       'apt-ostree-munge-key.service',

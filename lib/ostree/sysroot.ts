@@ -553,7 +553,8 @@ export class Sysroot extends SysrootHandle {
    * nobody has the repository's lock, for the deploy prunes.
    *
    * @throws `ERR_INVALID_STATE` without a stateroot, or with `stage`, unless booted from here;
-   * `EDEADLK` as {@link cleanup}, where it deploys at once.
+   * `ERR_OSTREE_FAILED` with the text of `unconfigured-state`, where the origin has one, unless a
+   * `refspec` replaces what that is about; `EDEADLK` as {@link cleanup}, where it deploys at once.
    * @see `ostree_sysroot_upgrader_pull_one_dir`, `ostree_sysroot_upgrader_deploy`
    */
   async upgrade(

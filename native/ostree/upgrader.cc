@@ -48,6 +48,8 @@ GObjectPtr<OstreeSysrootUpgrader> NewUpgrader(OstreeSysroot* sysroot, const Upgr
   std::optional<OriginInPlace> in_place;
   if (upgrade.refspec) {
     g_key_file_set_string(origin.get(), "origin", "refspec", upgrade.refspec->c_str());
+    // It is about what the origin named before.
+    g_key_file_remove_key(origin.get(), "origin", "unconfigured-state", nullptr);
     // The upgrader reads what the origin names, though it is given something else afterwards.
     if (merge) in_place.emplace(merge.get(), origin.get());
   }
@@ -56,7 +58,8 @@ GObjectPtr<OstreeSysrootUpgrader> NewUpgrader(OstreeSysroot* sysroot, const Upgr
   if (upgrade.commit) {
     g_key_file_set_string(origin.get(), "origin", "override-commit", upgrade.commit->c_str());
   }
-  int flags = OSTREE_SYSROOT_UPGRADER_FLAGS_IGNORE_UNCONFIGURED;
+  int flags = 0;
+  if (upgrade.refspec) flags |= OSTREE_SYSROOT_UPGRADER_FLAGS_IGNORE_UNCONFIGURED;
   if (upgrade.stage) flags |= OSTREE_SYSROOT_UPGRADER_FLAGS_STAGE;
   GError* error = nullptr;
   auto upgrader =

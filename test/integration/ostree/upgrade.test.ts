@@ -72,3 +72,29 @@ test('upgrade, refuse to go back, switch; ostree admin upgrade agrees', async ()
     code: expect.stringMatching(/^E/),
   });
 });
+
+test('an origin that is not configured yet stops upgrades, not a switch', async () => {
+  await using source = await Repo.create(scratch.join('vendor'), 'archive');
+  await commitEdits(source, 'stable', bootableEdits('1'));
+  await using sysroot = await Sysroot.initialize(scratch.join('unconfigured'));
+  await sysroot.initStateroot('debian');
+  await using repo = await sysroot.repo();
+  for (const name of ['free', 'paid']) {
+    await repo.remotes.add(name, `file://${source.path}`, { gpgVerify: false });
+    await repo.pull(name, { refs: ['stable'] });
+  }
+  const { id } = await sysroot.deploy({ stateroot: 'debian', rev: 'paid:stable' });
+  const origin = { refspec: 'paid:stable', 'unconfigured-state': 'Ask the vendor' };
+  await sysroot.setOrigin(id, { origin });
+  const command = ['admin', 'upgrade', `--sysroot=${sysroot.path}`, '--os=debian'];
+  await expect(ostree(...command)).rejects.toThrow('Ask the vendor');
+  for (const options of [{}, { pull: false }, { deploy: false }]) {
+    await expect(sysroot.upgrade({ stateroot: 'debian', ...options })).rejects.toMatchObject({
+      code: 'ERR_OSTREE_FAILED',
+      message: expect.stringContaining('Ask the vendor'),
+    });
+  }
+  await sysroot.upgrade({ stateroot: 'debian', refspec: 'free:stable' });
+  expect(sysroot.deployments[0]?.origin.origin).toEqual({ refspec: 'free:stable' });
+  expect(await sysroot.upgrade({ stateroot: 'debian' })).toMatchObject({ changed: false });
+});

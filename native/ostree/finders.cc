@@ -145,7 +145,7 @@ Napi::Value FoundToJs(Napi::Env env, const Found& found) {
     ref.Set("ref", found.refs[i].ref);
     ref.Set("checksum", found.refs[i].checksum);
     if (found.refs[i].timestamp != 0) {
-      ref.Set("timestamp", static_cast<double>(found.refs[i].timestamp));
+      ref.Set("timestamp", static_cast<double>(static_cast<int64_t>(found.refs[i].timestamp)));
     }
     refs.Set(static_cast<uint32_t>(i), ref);
   }

@@ -114,7 +114,9 @@ Napi::Object CommitToJs(Napi::Env env, GVariant* commit) {
   if (!parent.empty()) object.Set("parent", parent);
   object.Set("subject", TextAt(commit, 3));
   object.Set("body", TextAt(commit, 4));
-  object.Set("timestamp", static_cast<double>(ostree_commit_get_timestamp(commit)));
+  // Before 1970 it is negative, though libostree's type has no sign.
+  const auto timestamp = static_cast<int64_t>(ostree_commit_get_timestamp(commit));
+  object.Set("timestamp", static_cast<double>(timestamp));
   object.Set("metadata", VariantToJs(env, Child(commit, 0).get()));
   object.Set("contents", ChecksumAt(commit, 6));
   object.Set("metadataChecksum", ChecksumAt(commit, 7));

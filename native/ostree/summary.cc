@@ -59,7 +59,8 @@ RefColumns ReadRefs(GVariant* list) {
     Join(&columns.checksums, first, checksum.get());
     Join(&columns.versions, first, version);
     columns.numbers.push_back(static_cast<double>(GUINT64_FROM_BE(size)));
-    columns.numbers.push_back(static_cast<double>(GUINT64_FROM_BE(timestamp)));
+    columns.numbers.push_back(
+        static_cast<double>(static_cast<int64_t>(GUINT64_FROM_BE(timestamp))));
     first = false;
   }
   return columns;

@@ -1,4 +1,5 @@
 // Repo: transactions and what is written inside them.
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -179,52 +180,57 @@ Napi::Value Repo::WriteCommit(const Napi::CallbackInfo& info) {
   auto subject = options.OptionalString("subject");
   auto body = options.OptionalString("body");
   VariantPtr metadata = VardictFromJs(options.Raw("commitMetadata"), "metadata");
-  // Seconds; -1 is now.
-  const int64_t timestamp = options.Integer("timestamp", -1, -1, INT64_C(253402300799));
+  // Seconds; none is now. libostree's number has no sign, but what reads it gives it one again.
+  std::optional<int64_t> timestamp;
+  if (options.Has("timestamp")) {
+    timestamp = options.Integer("timestamp", 0, INT64_C(-62135596800), INT64_C(253402300799));
+  }
   const bool bootable = options.Bool("bootable", false);
   const bool composefs = options.Bool("composefs", false);
   std::vector<std::string> keep = options.Strings("keepMetadata");
   if (!keep.empty() && !parent)
     throw InvalidArgumentValue(info.Env(), "keepMetadata", "needs a parent");
-  return Start(
-      info,
-      [state = state(), tree = std::move(tree), parent = std::move(parent),
-       subject = std::move(subject), body = std::move(body), given = std::move(metadata), bootable,
-       composefs, keep = std::move(keep), timestamp](JobContext& job) -> ToJs {
-        const TransactionShare transaction = state->RequireTransaction();
-        OstreeRepo* repo = transaction.repo();
-        RequireObject(repo, OSTREE_OBJECT_TYPE_DIR_TREE, tree.contents);
-        RequireObject(repo, OSTREE_OBJECT_TYPE_DIR_META, tree.metadata);
-        // A lazily loaded tree that nobody touched: writing it only names the two objects.
-        auto root_tree = GObjectPtr<OstreeMutableTree>::Take(ostree_mutable_tree_new_from_checksum(
-            repo, tree.contents.c_str(), tree.metadata.c_str()));
-        GObjectPtr<GFile> root;
-        WriteRoot(repo, root_tree.get(), &root, job.cancellable());
-        auto* root_file = reinterpret_cast<OstreeRepoFile*>(root.get());
-        VariantPtr metadata = given;
-        if (!keep.empty()) metadata = KeepMetadata(repo, *parent, keep, metadata.get());
-        if (bootable) metadata = BootableMetadata(root.get(), metadata.get(), job.cancellable());
-        if (composefs) {
-          metadata = ComposefsMetadata(repo, root_file, metadata.get(), job.cancellable());
-        }
-        GStringPtr checksum;
-        GError* error = nullptr;
-        const char* parent_text = parent ? parent->c_str() : nullptr;
-        const char* subject_text = subject ? subject->c_str() : nullptr;
-        const char* body_text = body ? body->c_str() : nullptr;
-        const bool written =
-            timestamp < 0
-                ? ostree_repo_write_commit(repo, parent_text, subject_text, body_text,
-                                           metadata.get(), root_file, Out(checksum),
-                                           job.cancellable(), &error)
-                : ostree_repo_write_commit_with_time(
-                      repo, parent_text, subject_text, body_text, metadata.get(), root_file,
-                      static_cast<guint64>(timestamp), Out(checksum), job.cancellable(), &error);
-        if (!written) throw FromGError(error, "Writing a commit").Detail("path", state->path());
-        return [text = std::string(checksum.get())](Napi::Env env) -> Napi::Value {
-          return Napi::String::New(env, text);
-        };
-      });
+  return Start(info,
+               [state = state(), tree = std::move(tree), parent = std::move(parent),
+                subject = std::move(subject), body = std::move(body), given = std::move(metadata),
+                bootable, composefs, keep = std::move(keep), timestamp](JobContext& job) -> ToJs {
+                 const TransactionShare transaction = state->RequireTransaction();
+                 OstreeRepo* repo = transaction.repo();
+                 RequireObject(repo, OSTREE_OBJECT_TYPE_DIR_TREE, tree.contents);
+                 RequireObject(repo, OSTREE_OBJECT_TYPE_DIR_META, tree.metadata);
+                 // A lazily loaded tree that nobody touched: writing it only names the two objects.
+                 auto root_tree =
+                     GObjectPtr<OstreeMutableTree>::Take(ostree_mutable_tree_new_from_checksum(
+                         repo, tree.contents.c_str(), tree.metadata.c_str()));
+                 GObjectPtr<GFile> root;
+                 WriteRoot(repo, root_tree.get(), &root, job.cancellable());
+                 auto* root_file = reinterpret_cast<OstreeRepoFile*>(root.get());
+                 VariantPtr metadata = given;
+                 if (!keep.empty()) metadata = KeepMetadata(repo, *parent, keep, metadata.get());
+                 if (bootable)
+                   metadata = BootableMetadata(root.get(), metadata.get(), job.cancellable());
+                 if (composefs) {
+                   metadata = ComposefsMetadata(repo, root_file, metadata.get(), job.cancellable());
+                 }
+                 GStringPtr checksum;
+                 GError* error = nullptr;
+                 const char* parent_text = parent ? parent->c_str() : nullptr;
+                 const char* subject_text = subject ? subject->c_str() : nullptr;
+                 const char* body_text = body ? body->c_str() : nullptr;
+                 const bool written =
+                     timestamp ? ostree_repo_write_commit_with_time(
+                                     repo, parent_text, subject_text, body_text, metadata.get(),
+                                     root_file, static_cast<guint64>(*timestamp), Out(checksum),
+                                     job.cancellable(), &error)
+                               : ostree_repo_write_commit(repo, parent_text, subject_text,
+                                                          body_text, metadata.get(), root_file,
+                                                          Out(checksum), job.cancellable(), &error);
+                 if (!written)
+                   throw FromGError(error, "Writing a commit").Detail("path", state->path());
+                 return [text = std::string(checksum.get())](Napi::Env env) -> Napi::Value {
+                   return Napi::String::New(env, text);
+                 };
+               });
 }
 
 }  // namespace apt_ostree

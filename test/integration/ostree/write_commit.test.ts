@@ -69,6 +69,34 @@ describe('a commit has the checksum that ostree commit gives it', () => {
     expect(again.stats.contentObjectsWritten).toBe(0);
   });
 
+  test('times before 1970', async () => {
+    await using repo = await fresh();
+    for (const [time, seconds] of [
+      ['1969-12-31T23:59:59.500Z', -1],
+      ['1955-11-05T00:00:00Z', -446_774_400],
+    ] as const) {
+      const expected = await ostree(
+        'commit',
+        `--repo=${repo.path}`,
+        '--orphan',
+        `--timestamp=@${seconds}`,
+        source,
+      );
+      const trees = [{ directory: source }];
+      const { checksum } = await repo.commit({
+        ref: 'old',
+        trees,
+        timestamp: new Date(time),
+        parent: null,
+      });
+      expect((await repo.loadCommit(checksum)).timestamp).toEqual(new Date(seconds * 1000));
+      expect((await repo.loadCommit(expected)).timestamp).toEqual(new Date(seconds * 1000));
+      await repo.summary.regenerate();
+      const summary = await repo.summary.read();
+      expect(summary?.refs[0]?.timestamp).toEqual(new Date(seconds * 1000));
+    }
+  });
+
   test('collections, kept metadata, bootable trees', async () => {
     await using repo = await fresh();
     await using other = await fresh();

@@ -62,7 +62,7 @@ export interface RemoteSettings {
 /** A remote as it is set up. */
 export interface Remote extends Omit<RemoteSettings, 'other'> {
   readonly name: string;
-  /** Absent for one that has only a metalink. */
+  /** Absent for one that has only a metalink, or a backend that needs none. */
   readonly url?: string;
   readonly metalink?: string;
 }
@@ -167,16 +167,17 @@ export class Remotes {
   }
 
   /**
-   * Adds a remote. A URL `metalink=URL` is one of a metalink.
+   * Adds a remote. A URL `metalink=URL` is one of a metalink; null: it has none, which some of
+   * `customBackend` do not need.
    *
    * @returns whether something changed; false where it was there and `existing` is `keep`.
    * @throws `EEXIST` where it exists and `existing` is `refuse`.
    * @see `ostree_repo_remote_change`
    */
-  async add(name: string, url: string, options: AddRemoteOptions = {}): Promise<boolean> {
+  async add(name: string, url: string | null, options: AddRemoteOptions = {}): Promise<boolean> {
     checkOptions(options);
     checkString(name, 'name');
-    checkString(url, 'url');
+    if (url !== null) checkString(url, 'url');
     if (url === '') throw invalidArgValue('url', 'must not be empty');
     const { signal, existing = 'refuse', ...settings } = options;
     checkString(existing, 'options.existing');
@@ -185,9 +186,13 @@ export class Remotes {
       throw invalidArgValue('options.existing', "must be one of 'refuse', 'keep', 'replace'");
     }
     const entries = toEntries(settings);
-    return runJob('ostree', () => this.#native.remoteChange(change, name, url, entries), {
-      signal,
-    });
+    return runJob(
+      'ostree',
+      () => this.#native.remoteChange(change, name, url ?? undefined, entries),
+      {
+        signal,
+      },
+    );
   }
 
   /**

@@ -25,7 +25,7 @@ OstreeRepoRemoteChange CheckedChange(Napi::Value value) {
 std::string CheckedOptionName(Napi::Value value, const std::string& name) {
   std::string text = CheckedString(value, name);
   const bool good = !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '-' || c == '_';
+    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
   });
   if (!good) throw InvalidArgumentValue(value.Env(), name, "is not the name of an option");
   return text;

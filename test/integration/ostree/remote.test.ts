@@ -145,6 +145,25 @@ describe('Remotes', () => {
     });
   });
 
+  test('one without a URL, and options with dots in their names', async () => {
+    await using repo = await fresh();
+    const { remotes } = repo;
+    const at = `--repo=${repo.path}`;
+    const settings = { customBackend: 'container', other: { 'xa.title': 'Ours' } };
+    expect(await remotes.add('ours', null, settings)).toBe(true);
+    await ostree('remote', 'add', at, '--custom-backend=container', '--set=xa.title=T', 'theirs');
+    await repo.config.reload();
+    const config = await repo.config.read();
+    expect(config['remote "ours"']).toEqual({ 'custom-backend': 'container', 'xa.title': 'Ours' });
+    expect(config['remote "theirs"']).toEqual({ 'custom-backend': 'container', 'xa.title': 'T' });
+    expect(await remotes.get('ours')).toEqual({ name: 'ours', customBackend: 'container' });
+    expect(await remotes.getOption('ours', 'xa.title')).toBe('Ours');
+    await expect(remotes.url('ours')).rejects.toMatchObject({ name: 'OstreeError' });
+    expect(await remotes.add('ours', null, { existing: 'keep' })).toBe(false);
+    await expect(remotes.add('ours', null)).rejects.toMatchObject({ code: 'EEXIST' });
+    expect(await remotes.remove('ours')).toBe(true);
+  });
+
   const wrong: [string, (r: Repo) => Promise<unknown>][] = [
     ['add, a path', (r) => r.remotes.add('../x', 'http://x')],
     ['add, an empty URL', (r) => r.remotes.add('x', '')],

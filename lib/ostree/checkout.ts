@@ -50,6 +50,12 @@ export interface CheckoutOptions extends JobOptions {
   skip?: readonly string[];
   /** Write files through to the disk one by one. Slow, and seldom what one wants. @default false */
   fsync?: boolean;
+  /**
+   * From an `archive` with mode `user`: keep each unpacked file in the repository too and link to it,
+   * as the command does unless it is told `--disable-cache`. Nothing removes what is kept so.
+   * @default false
+   */
+  uncompressedCache?: boolean;
   /** Label files by the SELinux policy below this root directory. Needs `forceCopy`. */
   selinuxPolicy?: PathLike;
   /** With `selinuxPolicy`: look paths up below this one. */
@@ -72,6 +78,7 @@ const kCheckoutOptions: Members<CheckoutOptions> = {
   passthroughWhiteouts: true,
   skip: true,
   fsync: true,
+  uncompressedCache: true,
   selinuxPolicy: true,
   selinuxPrefix: true,
   devinoCache: true,

@@ -36,6 +36,7 @@ struct CheckoutOptions {
   bool force_copy_zero_sized = false;
   bool canonical_directories = false;
   bool fsync = false;
+  bool cache_uncompressed = false;
   bool allow_missing = false;
   std::optional<std::string> selinux_root;
   std::string selinux_prefix;
@@ -105,6 +106,7 @@ CheckoutOptions CheckedOptions(const Options& options, Napi::Env env) {
   checkout.force_copy_zero_sized = options.Bool("forceCopyZeroSized", false);
   checkout.canonical_directories = options.Bool("canonicalDirectories", false);
   checkout.fsync = options.Bool("fsync", false);
+  checkout.cache_uncompressed = options.Bool("uncompressedCache", false);
   checkout.allow_missing = options.Bool("allowMissing", false);
   checkout.selinux_root = options.OptionalPath("selinuxPolicy");
   checkout.selinux_prefix = options.OptionalString("selinuxPrefix").value_or("");
@@ -200,6 +202,7 @@ void CheckOut(OstreeRepo* repo, const CheckoutSource& source, const std::string&
   at.force_copy_zerosized = options.force_copy_zero_sized;
   at.bareuseronly_dirs = options.canonical_directories;
   at.enable_fsync = options.fsync;
+  at.enable_uncompressed_cache = options.cache_uncompressed;
   at.subpath = source.subpath.empty() ? nullptr : subpath.c_str();
   Filter filter{options.skip, job.cancellable()};
   at.filter = Filter::Call;

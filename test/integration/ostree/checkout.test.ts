@@ -341,6 +341,26 @@ describe('refuses', () => {
   });
 });
 
+test('keeps unpacked files of an archive where it is told to, as the command does', async () => {
+  const [archive, other] = [
+    await createRepo(fresh(), 'archive'),
+    await createRepo(fresh(), 'archive'),
+  ];
+  await using _archive = archive;
+  await using _other = other;
+  for (const each of [archive, other]) await each.pullLocal(repo.path, { refs: ['base'] });
+  const cache = (each: Repo) => `${each.path}/uncompressed-objects-cache`;
+  await archive.checkout('base', fresh(), { mode: 'user' });
+  await expect(stat(cache(archive))).rejects.toMatchObject({ code: 'ENOENT' });
+  const out = fresh();
+  await archive.checkout('base', out, { mode: 'user', uncompressedCache: true });
+  await ostree('checkout', `--repo=${other.path}`, '--user-mode', 'base', fresh());
+  const kept = async (each: Repo) => (await readdir(cache(each), { recursive: true })).sort();
+  expect(await kept(archive)).toEqual(await kept(other));
+  expect((await kept(archive)).length).toBeGreaterThan(0);
+  expect((await stat(`${out}/etc/hostname`)).nlink).toBeGreaterThan(1);
+});
+
 test('of a composefs image works, or says that this libostree cannot', async () => {
   const image = fresh();
   const done = repo.checkoutComposefs('base', image, { verity: 'none' });

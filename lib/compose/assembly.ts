@@ -14,7 +14,7 @@ import type { Repo } from '../ostree/repo.js';
 import type { TransactionStats } from '../ostree/transaction.js';
 import { type Variant, variant } from '../variant.js';
 import { presetAnswers } from './answers.js';
-import { baseCheckout, trimBaseCheckouts } from './base.js';
+import { baseLayers, trimBaseCheckouts } from './base.js';
 import { bootstrap } from './bootstrap.js';
 import type { CommitOptions } from './composer.js';
 import { type InstalledPackage, packagesOf, parseStatus, requireConfigured } from './database.js';
@@ -218,9 +218,9 @@ export class Assembly {
     const material = await this.#obtain(cache, plan, await packagesOf(this.#repo, base));
     this.#resolver.release();
     const layers = await this.#meter.measure('assemble', async () => {
-      const root = await baseCheckout(this.#repo, base, this.#workspace, this.#options.signal);
+      const below = await baseLayers(this.#repo, base, this.#workspace, this.#options.signal);
       const accounts = await readAccounts((file) => this.#repo.readFile(base, `/usr/${file}`));
-      return this.#stack([root, await this.#scaffolding(accountIds(accounts))]);
+      return this.#stack([...below, await this.#scaffolding(accountIds(accounts))]);
     });
     await this.#apply(layers, plan, material);
     using tree = await MutableTree.fromCommit(this.#repo, base);

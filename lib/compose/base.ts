@@ -8,6 +8,7 @@ import path from 'node:path';
 import { MutableTree } from '../ostree/mutable_tree.js';
 import type { Repo } from '../ostree/repo.js';
 import { moduleVersions, toRoot } from './layout.js';
+import { writeTimes } from './times.js';
 import { stateDirectory, type Workspace } from './workspace.js';
 
 /** How many checkouts stay; they cost directories and names, no file content. */
@@ -34,6 +35,19 @@ export async function baseCheckout(
   }
   await utimes(checkout, now, now);
   return checkout;
+}
+
+/** Directories that together are the base as scripts should find it, topmost first. */
+export async function baseLayers(
+  repo: Repo,
+  commit: string,
+  workspace: Workspace,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const root = await baseCheckout(repo, commit, workspace, signal);
+  const times = await workspace.directory('times');
+  await writeTimes(root, times);
+  return [times, root];
 }
 
 async function makeCheckout(

@@ -38,8 +38,8 @@ export class LayerStack {
   readonly #answered: ReadonlySet<string>;
 
   /**
-   * @param below directories under all layers that are not merged into the tree: the checkout of
-   *   the base and, last, scaffolding; topmost first
+   * @param below directories under all layers that are not merged into the tree: those of the
+   *   base and, last, scaffolding; topmost first
    */
   constructor(workspace: Workspace, below: readonly string[], options: LayerStackOptions = {}) {
     this.#workspace = workspace;

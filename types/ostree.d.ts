@@ -189,6 +189,7 @@ export interface NativeFsckResult {
     message: string;
     object?: string;
     ref?: string;
+    collectionId?: string;
     commits: string[];
     deleted: boolean;
   }[];

@@ -58,6 +58,8 @@ export interface FsckError {
   /** `CHECKSUM.TYPE` */
   object?: string;
   ref?: string;
+  /** The collection that the ref belongs to. */
+  collectionId?: string;
   /** The commits that need the object. */
   commits: string[];
   /** Removed, because `delete` asked for it. */

@@ -43,6 +43,8 @@ struct Fault {
   std::string ref;
   std::vector<std::string> commits;
   bool deleted = false;
+  // That the ref belongs to.
+  std::string collection = "";
 };
 
 struct FsckReport {
@@ -100,10 +102,17 @@ class Fsck {
       const std::string label =
           ref.collection.empty() ? ref.ref : "(" + ref.collection + ", " + ref.ref + ")";
       if (!IsChecksum(ref.checksum)) {
-        Add({"corrupt", "The ref " + label + " holds no checksum", "", ref.ref, {}, false});
+        Add({"corrupt",
+             "The ref " + label + " holds no checksum",
+             "",
+             ref.ref,
+             {},
+             false,
+             ref.collection});
         continue;
       }
-      if (!CheckCommit(ref.checksum, ref.ref, "The ref " + label + " names a commit that is ")) {
+      if (!CheckCommit(ref.checksum, "The ref " + label + " names a commit that is ", ref.ref,
+                       ref.collection)) {
         continue;
       }
       if (request_.verify_bindings) CheckBinding(ref, label);
@@ -111,7 +120,8 @@ class Fsck {
   }
 
   // Whether the commit object is there and whole.
-  bool CheckCommit(const std::string& checksum, const std::string& ref, const std::string& prefix) {
+  bool CheckCommit(const std::string& checksum, const std::string& prefix,
+                   const std::string& ref = "", const std::string& collection = "") {
     if (good_commits_.count(checksum) > 0) return true;
     const ObjectName name = {checksum, OSTREE_OBJECT_TYPE_COMMIT};
     try {
@@ -126,7 +136,8 @@ class Fsck {
                      name.text(),
                      ref,
                      {},
-                     false};
+                     false,
+                     collection};
       if (!missing) {
         bad_commits_.insert(checksum);
         if (ref.empty()) {
@@ -163,7 +174,8 @@ class Fsck {
            ObjectName{ref.checksum, OSTREE_OBJECT_TYPE_COMMIT}.text(),
            ref.ref,
            {},
-           false});
+           false,
+           ref.collection});
     };
     const VariantPtr list = VariantPtr::Take(g_variant_lookup_value(
         metadata.get(), OSTREE_COMMIT_META_KEY_REF_BINDING, G_VARIANT_TYPE("as")));
@@ -199,7 +211,7 @@ class Fsck {
       job_.ThrowIfCancelled();
       const std::string checksum = NameOf(static_cast<GVariant*>(key)).checksum;
       if (bad_commits_.count(checksum) > 0) continue;
-      if (!CheckCommit(checksum, "", "The commit " + checksum + " is ")) continue;
+      if (!CheckCommit(checksum, "The commit " + checksum + " is ")) continue;
       VariantPtr commit;
       OstreeRepoCommitState commit_state = OSTREE_REPO_COMMIT_STATE_NORMAL;
       GError* error = nullptr;
@@ -239,7 +251,8 @@ class Fsck {
            ObjectName{checksum, OSTREE_OBJECT_TYPE_COMMIT}.text(),
            ref,
            {},
-           false});
+           false,
+           collection != nullptr ? collection : ""});
     }
   }
 
@@ -356,6 +369,7 @@ Napi::Value FaultToJs(Napi::Env env, const Fault& fault) {
   object.Set("message", fault.message);
   if (!fault.object.empty()) object.Set("object", fault.object);
   if (!fault.ref.empty()) object.Set("ref", fault.ref);
+  if (!fault.collection.empty()) object.Set("collectionId", fault.collection);
   object.Set("commits", StringsToJs(env, fault.commits));
   object.Set("deleted", Napi::Boolean::New(env, fault.deleted));
   return object;

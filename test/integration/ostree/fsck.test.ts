@@ -155,6 +155,12 @@ test('refs and what commits are bound to', async () => {
   });
   // The first commit is bound to the ref that names the second by now.
   expect(back.result.errors).toMatchObject([{ kind: 'back-ref', ref: 'main' }]);
+  const mirror = (repo: string) =>
+    ostreeOn(repo, 'refs', '--collections', '--create=org.example.Os:main', 'main');
+  const collection = await both('archive', mirror, ['--verify-bindings'], { verifyBindings: true });
+  expect(collection.result.errors).toMatchObject([
+    { kind: 'binding', ref: 'main', collectionId: 'org.example.Os' },
+  ]);
   const bad = await both(
     'archive',
     (repo) => writeFile(`${repo}/refs/heads/bad`, `${'0'.repeat(64)}\n`),

@@ -61,6 +61,19 @@ std::string PartName(const DeltaHead& head, size_t index) {
   return "deltas/" + name.substr(0, 2) + "/" + name.substr(2) + "/" + std::to_string(index);
 }
 
+// Old deltas do not say in which order their numbers are: these make sense in the other one only.
+bool IsSwapped(GVariant* parts) {
+  const gsize count = g_variant_n_children(parts);
+  bool strange = false;
+  for (gsize i = 0; i < count; ++i) {
+    guint64 size = 0;
+    g_variant_get_child(parts, i, "(u@aytt@ay)", nullptr, nullptr, &size, nullptr, nullptr);
+    if (GUINT64_SWAP_LE_BE(size) > kMaxPart) return false;
+    if (size > kMaxPart) strange = true;
+  }
+  return strange;
+}
+
 void ReadParts(const Reader& reader, GVariant* metadata, GVariant* list, DeltaHead* head) {
   const gsize count = g_variant_n_children(list);
   for (gsize i = 0; i < count; ++i) {
@@ -147,13 +160,15 @@ DeltaHead ReadDeltaHead(const std::string& path, GCancellable* cancellable) {
   const std::string from = reader.Member(root, 2, true);
   if (!from.empty()) head.from = from;
   head.to = reader.Member(root, 3, false);
+  const VariantPtr parts = VariantPtr::Take(g_variant_get_child_value(root, 6));
   guchar endianness = 0;
   if (g_variant_lookup(metadata.get(), "ostree.endianness", "y", &endianness)) {
     if (endianness != 'l' && endianness != 'B') reader.Fail("its byte order is unknown");
     head.endianness = endianness == 'l' ? "little" : "big";
     reader.swap = (endianness == 'l') != (G_BYTE_ORDER == G_LITTLE_ENDIAN);
+  } else {
+    reader.swap = IsSwapped(parts.get());
   }
-  const VariantPtr parts = VariantPtr::Take(g_variant_get_child_value(root, 6));
   const VariantPtr fallbacks = VariantPtr::Take(g_variant_get_child_value(root, 7));
   ReadParts(reader, metadata.get(), parts.get(), &head);
   ReadFallbacks(reader, fallbacks.get(), &head);

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
+import { type Variant, variant, variantFromBytes, variantToBytes } from 'apt-ostree';
 import { Repo } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runModule } from '../../support/child.js';
@@ -85,6 +86,35 @@ describe('Deltas', () => {
     await expect(other.deltas.apply(theirs)).rejects.toMatchObject({ code: 'ERR_OSTREE_FAILED' });
     await ostree('static-delta', 'apply-offline', at(other), directory);
     expect(await other.hasObject('commit', first)).toBe(true);
+  });
+
+  test('of an old libostree, which does not say the order of its bytes', async () => {
+    const type = `(a{sv}tayay(a{sv}aya(say)sstayay)aya(uayttay)a(yaytt))`;
+    for (const endianness of ['little', 'big'] as const) {
+      const file = scratch.join(`old-${endianness}`);
+      await source.deltas.generate(first, {
+        file,
+        endianness,
+        inlineParts: true,
+        minFallbackSize: 0,
+      });
+      const { parts } = await source.deltas.show(file);
+      const bytes = await readFile(file);
+      const [metadata, ...rest] = variantFromBytes(type, bytes, { typed: true }) as [
+        Record<string, Variant>,
+      ];
+      const { 'ostree.endianness': order, ...old } = metadata;
+      expect(order).toBeDefined();
+      await writeFile(file, variantToBytes(variant(type, [old, ...rest])));
+      const shown = await source.deltas.show(file);
+      expect(shown).toMatchObject({ to: first, parts });
+      expect(shown.endianness).toBeUndefined();
+      const size = parts.reduce((sum, part) => sum + part.size, 0);
+      expect(await ostree('static-delta', 'show', at(source), file)).toContain(`Size: ${size} (`);
+      await using target = await fresh();
+      expect(await target.deltas.apply(file)).toBe(first);
+      expect((await target.fsck()).ok).toBe(true);
+    }
   });
 
   test('indexes, and removal', async () => {

@@ -406,6 +406,7 @@ export interface NativeSysroot {
   bootArguments(id: string): NativeJob<string[]>;
   bootEntry(id: string): NativeJob<NativeBootConfig>;
   bootVersions(): NativeJob<{ boot: number; subboot: number }>;
+  takeMessages(): NativeJob<string[]>;
   prepareCleanup(): NativeJob<void>;
   pruneRepo(options: {
     refsOnly?: boolean;

@@ -230,6 +230,19 @@ export class SysrootHandle {
   }
 
   /**
+   * What libostree said since the last call of this, for people: how it wrote the boot list, what
+   * it found wrong. `ostree admin` prints it. The newest thousand are kept.
+   *
+   * @see `OstreeSysroot::journal-msg`
+   * @example
+   * await sysroot.setPinned(deployment.id, true);
+   * for (const message of await sysroot.takeMessages()) console.log(message);
+   */
+  async takeMessages(options?: JobOptions): Promise<string[]> {
+    return runJob('ostree', () => this.native.takeMessages(), options);
+  }
+
+  /**
    * A copy of the boot loader entry of a deployment, as it was last read.
    *
    * @throws `ENOENT`; `ERR_INVALID_STATE` for a deployment without one.

@@ -264,6 +264,7 @@ void Sysroot::Init(Napi::Env env, Napi::Object exports) {
              InstanceMethod<&Sysroot::BootArguments>("bootArguments"),
              InstanceMethod<&Sysroot::BootEntry>("bootEntry"),
              InstanceMethod<&Sysroot::BootVersions>("bootVersions"),
+             InstanceMethod<&Sysroot::TakeMessages>("takeMessages"),
              InstanceMethod<&Sysroot::PrepareCleanup>("prepareCleanup"),
              InstanceMethod<&Sysroot::PruneRepo>("pruneRepo"),
              InstanceMethod<&Sysroot::StageOverlayInitrd>("stageOverlayInitrd"),

@@ -4,9 +4,11 @@
 #include <napi.h>
 #include <ostree.h>
 
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "core/gobject.h"
 #include "core/job.h"
@@ -54,6 +56,8 @@ class SysrootState {
   RepoLocks& repo_locks() { return repo_locks_; }
   void Unlock();
   void Close();
+  // What libostree said for the journal since the last call.
+  std::vector<std::string> TakeMessages();
   const std::string& path() const { return path_; }
   const std::shared_ptr<Lane>& lane() const { return lane_; }
   Executor* thread() const { return thread_.get(); }
@@ -62,6 +66,12 @@ class SysrootState {
   bool closing = false;
 
  private:
+  // Of its own, as a call that is under way may outlive everything else.
+  struct Messages {
+    std::mutex mutex;
+    std::deque<std::string> list;
+  };
+
   void RequireSysroot() const;
 
   mutable std::mutex mutex_;
@@ -70,6 +80,7 @@ class SysrootState {
   bool locked_ = false;
   RepoLocks repo_locks_;
   const std::string path_;
+  const std::shared_ptr<Messages> messages_ = std::make_shared<Messages>();
   const std::shared_ptr<Lane> lane_ = std::make_shared<Lane>();
   const std::shared_ptr<Executor> thread_;
 };
@@ -112,6 +123,7 @@ class Sysroot : public Wrap<Sysroot, SysrootState> {
   Napi::Value BootArguments(const Napi::CallbackInfo& info);
   Napi::Value BootEntry(const Napi::CallbackInfo& info);
   Napi::Value BootVersions(const Napi::CallbackInfo& info);
+  Napi::Value TakeMessages(const Napi::CallbackInfo& info);
   Napi::Value PrepareCleanup(const Napi::CallbackInfo& info);
   Napi::Value PruneRepo(const Napi::CallbackInfo& info);
   Napi::Value StageOverlayInitrd(const Napi::CallbackInfo& info);

@@ -169,6 +169,13 @@ Napi::Value Sysroot::BootVersions(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value Sysroot::TakeMessages(const Napi::CallbackInfo& info) {
+  return Start(info, [state = state()](JobContext&) -> ToJs {
+    (void)state->Use();
+    return [messages = state->TakeMessages()](Napi::Env env) { return StringsToJs(env, messages); };
+  });
+}
+
 Napi::Value Sysroot::SetKernelArgumentsInPlace(const Napi::CallbackInfo& info) {
   std::string id = Arguments(info).String(0, "id");
   std::vector<std::string> list = CheckedKernelArguments(info[1], "kernelArguments");

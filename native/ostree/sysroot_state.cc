@@ -11,6 +11,13 @@
 
 namespace apt_ostree {
 
+namespace {
+
+// Nobody has to take them.
+constexpr size_t kMostMessages = 1000;
+
+}  // namespace
+
 std::unique_lock<std::timed_mutex> DeployAlone(GCancellable* cancellable) {
   static std::timed_mutex mutex;
   std::unique_lock<std::timed_mutex> lock(mutex, std::defer_lock);
@@ -24,6 +31,16 @@ SysrootState::SysrootState(std::string path, std::shared_ptr<Executor> thread)
     : path_(std::move(path)), thread_(std::move(thread)) {
   auto file = GObjectPtr<GFile>::Take(g_file_new_for_path(path_.c_str()));
   sysroot_ = GObjectPtr<OstreeSysroot>::Take(ostree_sysroot_new(file.get()));
+  using Holder = std::shared_ptr<Messages>;
+  const auto keep = +[](OstreeSysroot*, const char* text, gpointer data) {
+    const Holder& messages = *static_cast<Holder*>(data);
+    const std::lock_guard<std::mutex> guard(messages->mutex);
+    messages->list.emplace_back(text);
+    if (messages->list.size() > kMostMessages) messages->list.pop_front();
+  };
+  const auto drop = +[](gpointer data, GClosure*) { delete static_cast<Holder*>(data); };
+  g_signal_connect_data(sysroot_.get(), "journal-msg", G_CALLBACK(keep), new Holder(messages_),
+                        drop, static_cast<GConnectFlags>(0));
 }
 
 SysrootState::~SysrootState() {
@@ -158,6 +175,15 @@ void SysrootState::Unlock() {
   std::lock_guard<std::mutex> guard(mutex_);
   // Closing has let the lock go already.
   if (std::exchange(locked_, false)) ostree_sysroot_unlock(sysroot_.get());
+}
+
+std::vector<std::string> SysrootState::TakeMessages() {
+  std::deque<std::string> taken;
+  {
+    const std::lock_guard<std::mutex> guard(messages_->mutex);
+    taken.swap(messages_->list);
+  }
+  return {taken.begin(), taken.end()};
 }
 
 void SysrootState::Close() {

@@ -94,9 +94,12 @@ test('deploy, deploy again, set the default, undeploy, clean up', async () => {
   await sysroot.setMutable(first.id, true);
   expect(await isImmutable()).toBe(false);
 
+  await sysroot.takeMessages();
   await sysroot.undeploy(second.id);
   await sysroot.cleanup();
   expect(sysroot.deployments).toHaveLength(1);
+  expect(await sysroot.takeMessages()).toEqual([expect.stringContaining('Bootloader updated')]);
+  expect(await sysroot.takeMessages()).toEqual([]);
   await expect(readFile(`${second.path}/etc/hostname`)).rejects.toMatchObject({ code: 'ENOENT' });
   await ostree('fsck', `--repo=${sysroot.path}/ostree/repo`);
   await expect(sysroot.undeploy(second.id)).rejects.toMatchObject({ code: 'ENOENT' });
@@ -179,6 +182,7 @@ describe('refuses', () => {
       () => closed.repo(),
       () => closed.lock(),
       () => closed.cleanup(),
+      () => closed.takeMessages(),
       () => closed.deploy({ stateroot: 'a', rev: 'b' }),
     ]) {
       await expect(call()).rejects.toMatchObject({ code: 'ERR_CLOSED' });

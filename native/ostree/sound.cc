@@ -19,19 +19,16 @@ VariantPtr Untrusted(GVariant* variant) {
       g_variant_new_from_bytes(g_variant_get_type(variant), bytes.get(), FALSE));
 }
 
-void RequireSound(GVariant* variant, OstreeObjectType type, const std::string& checksum) {
+void RequireForm(GVariant* variant, OstreeObjectType type, const std::string& checksum) {
   const VariantPtr object = Untrusted(variant);
   GError* error = nullptr;
   gboolean sound = TRUE;
-  bool hashed = true;
   if (type == OSTREE_OBJECT_TYPE_COMMIT) {
     sound = ostree_validate_structureof_commit(object.get(), &error);
   } else if (type == OSTREE_OBJECT_TYPE_DIR_TREE) {
     sound = ostree_validate_structureof_dirtree(object.get(), &error);
   } else if (type == OSTREE_OBJECT_TYPE_DIR_META) {
     sound = ostree_validate_structureof_dirmeta(object.get(), &error);
-  } else {
-    hashed = false;
   }
   if (!sound) throw FromGError(error, "Reading a damaged object").Detail("ref", checksum);
   // Of no size is the default value, which libostree could not write again.
@@ -40,6 +37,12 @@ void RequireSound(GVariant* variant, OstreeObjectType type, const std::string& c
                       "Reading a damaged object: " + checksum + " has another form than its type")
         .Detail("ref", checksum);
   }
+}
+
+void RequireSound(GVariant* variant, OstreeObjectType type, const std::string& checksum) {
+  RequireForm(variant, type, checksum);
+  const bool hashed = type == OSTREE_OBJECT_TYPE_COMMIT || type == OSTREE_OBJECT_TYPE_DIR_TREE ||
+                      type == OSTREE_OBJECT_TYPE_DIR_META;
   if (!hashed) return;
   Sha256 hash;
   hash.Update(g_variant_get_data(variant), g_variant_get_size(variant));

@@ -18,6 +18,9 @@ namespace apt_ostree {
 // The same bytes, read with care: what makes no sense is a default value.
 VariantPtr Untrusted(GVariant* variant);
 
+// Throws ERR_OSTREE_FAILED for an object that is not what its type says; which one it is, is left
+// open.
+void RequireForm(GVariant* variant, OstreeObjectType type, const std::string& checksum);
 // Throws ERR_OSTREE_FAILED for an object that is not what its type or its checksum says.
 void RequireSound(GVariant* variant, OstreeObjectType type, const std::string& checksum);
 void RequireSoundCommit(OstreeRepo* repo, const std::string& checksum);

@@ -162,10 +162,18 @@ PullOptions CheckedFetchOptions(Napi::Env env, Napi::Value value) {
   return options;
 }
 
-// A summary tells of each ref's commit.
-void RequireSoundRefs(OstreeRepo* repo, GCancellable* cancellable) {
+// A summary tells of each ref's commit, whatever is in its place: those who pull a damaged one see
+// that, and the others are there for them meanwhile.
+void RequireFormOfRefs(OstreeRepo* repo, GCancellable* cancellable) {
   for (const RefCommit& ref : ListRefCommits(repo, true, cancellable)) {
-    if (IsChecksum(ref.checksum)) RequireSoundCommit(repo, ref.checksum);
+    if (!IsChecksum(ref.checksum)) continue;
+    VariantPtr commit;
+    GError* error = nullptr;
+    if (!ostree_repo_load_variant_if_exists(repo, OSTREE_OBJECT_TYPE_COMMIT, ref.checksum.c_str(),
+                                            commit.out(), &error)) {
+      throw FromGError(error, "Reading a commit").Detail("ref", ref.checksum);
+    }
+    if (commit) RequireForm(commit.get(), OSTREE_OBJECT_TYPE_COMMIT, ref.checksum);
   }
 }
 
@@ -186,7 +194,7 @@ Napi::Value Repo::SummaryRegenerate(const Napi::CallbackInfo& info) {
   return StartAlone(info, [state = state(), metadata](JobContext& job) {
     auto repo = state->Use();
     state->RequireNoTransaction();
-    RequireSoundRefs(repo.get(), job.cancellable());
+    RequireFormOfRefs(repo.get(), job.cancellable());
     GError* error = nullptr;
     if (!ostree_repo_regenerate_summary(repo.get(), metadata.get(), job.cancellable(), &error)) {
       throw FromGError(error, "Writing the summary").Detail("path", state->path());
@@ -224,7 +232,7 @@ Napi::Value Repo::RegenerateMetadata(const Napi::CallbackInfo& info) {
     const auto call = RequireOstree<Call>("ostree_repo_regenerate_metadata");
     auto repo = state->Use();
     state->RequireNoTransaction();
-    RequireSoundRefs(repo.get(), job.cancellable());
+    RequireFormOfRefs(repo.get(), job.cancellable());
     GError* error = nullptr;
     if (!call(repo.get(), metadata.get(), variant.get(), job.cancellable(), &error)) {
       throw FromGError(error, "Writing the metadata").Detail("path", state->path());

@@ -1,7 +1,7 @@
 /** Summaries, and collections, which need them. */
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { variant, variantToBytes } from 'apt-ostree';
 import { parseSummary, Repo } from 'apt-ostree/ostree';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -32,6 +32,25 @@ afterAll(async () => {
 });
 
 describe('summary', () => {
+  test('is written though a commit is not the one that its ref names, as by the command', async () => {
+    await using damaged = await Repo.create(scratch.join('damaged'), 'archive');
+    const [one, two] = [
+      await commitEdits(damaged, 'one', someEdits),
+      await commitEdits(damaged, 'two', someEdits, { subject: 'two' }),
+    ];
+    const file = (commit: string) =>
+      `${damaged.path}/objects/${commit.slice(0, 2)}/${commit.slice(2)}.commit`;
+    await copyFile(file(two), file(one));
+    await ostree('summary', '--update', `--repo=${damaged.path}`);
+    await damaged.summary.regenerateMetadata();
+    expect((await damaged.summary.read())?.refs).toMatchObject([
+      { ref: 'one', checksum: one },
+      { ref: 'two', checksum: two },
+    ]);
+    await writeFile(file(one), 'no commit at all');
+    await expect(damaged.summary.regenerate()).rejects.toMatchObject({ code: 'ERR_OSTREE_FAILED' });
+  });
+
   test('is written, read, fetched and shown the same', async () => {
     await using target = await Repo.create(scratch.join('target'), 'bare-user');
     await target.remotes.add('origin', server.url, { gpgVerify: false });

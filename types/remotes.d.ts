@@ -163,7 +163,12 @@ export interface NativeRepoRemotes {
     queries: [string, string][],
   ): NativeJob<(NativeRemoteValue | undefined)[]>;
   remoteGpgVerify(name: string): NativeJob<{ commits: boolean; summary: boolean }>;
-  remoteGpgImport(name: string, keys: Uint8Array, keyIds: string[] | undefined): NativeJob<number>;
+  /** undefined: those of the user's own keyring. */
+  remoteGpgImport(
+    name: string,
+    keys: Uint8Array | undefined,
+    keyIds: string[] | undefined,
+  ): NativeJob<number>;
   remoteGpgKeys(name: string | undefined, keyIds: string[] | undefined): NativeJob<NativeGpgKey[]>;
   pull(remote: string, options: object, progress: PullListener): NativeJob<NativePullProgress>;
   pullLocal(path: string, options: object, progress: PullListener): NativeJob<NativePullProgress>;

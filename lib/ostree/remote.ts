@@ -280,20 +280,24 @@ export class Remotes {
    * Adds OpenPGP keys, binary or armoured, to the keyring of a remote. Once a remote has a keyring,
    * the system's is not consulted for it.
    *
-   * @param keys files, or their content; several are read as one.
+   * @param keys files, or their content; several are read as one. null: the keyring that gpg has for
+   * this user.
    * @returns how many keys were new.
    * @throws `ENOENT` where the remote or a file does not exist.
    * @see `ostree_repo_remote_gpg_import`
    */
   async importKeys(
     name: string,
-    keys: PathLike | Uint8Array | readonly (PathLike | Uint8Array)[],
+    keys: PathLike | Uint8Array | readonly (PathLike | Uint8Array)[] | null,
     options: JobOptions & { keyIds?: readonly string[] } = {},
   ): Promise<number> {
     checkMembers(options, { ...kJobOptions, keyIds: true } satisfies Members<typeof options>);
     checkString(name, 'name');
     const { signal } = options;
     const keyIds = options.keyIds && checkStrings(options.keyIds, 'options.keyIds');
+    const add = (bytes: Uint8Array | undefined) =>
+      runJob('ostree', () => this.#native.remoteGpgImport(name, bytes, keyIds), { signal });
+    if (keys === null) return add(undefined);
     const parts = await Promise.all(
       (Array.isArray(keys) ? keys : [keys]).map((key: unknown) =>
         key instanceof Uint8Array ? key : readRegularFile(checkPath(key, 'keys'), { signal }),
@@ -302,11 +306,7 @@ export class Remotes {
     // One at a time where that is possible: armoured and binary keys cannot be joined.
     const batches = keyIds ? [Buffer.concat(parts)] : parts;
     let count = 0;
-    for (const batch of batches) {
-      count += await runJob('ostree', () => this.#native.remoteGpgImport(name, batch, keyIds), {
-        signal,
-      });
-    }
+    for (const batch of batches) count += await add(batch);
     return count;
   }
 

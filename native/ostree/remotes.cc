@@ -237,7 +237,9 @@ Napi::Value Repo::RemoteGpgVerify(const Napi::CallbackInfo& info) {
 
 Napi::Value Repo::RemoteGpgImport(const Napi::CallbackInfo& info) {
   std::string name = CheckedRemoteName(info[0], "name");
-  SharedBytes keys = CheckedBytes(info[1], "keys");
+  // Of none, libostree takes those of the user's own keyring.
+  SharedBytes keys;
+  if (!info[1].IsUndefined()) keys = CheckedBytes(info[1], "keys");
   std::vector<std::string> ids;
   if (!info[2].IsUndefined()) ids = CheckedStrings(info[2], "keyIds");
   return StartAlone(
@@ -245,8 +247,10 @@ Napi::Value Repo::RemoteGpgImport(const Napi::CallbackInfo& info) {
       [state = state(), name = std::move(name), keys = std::move(keys),
        ids = std::move(ids)](JobContext& job) -> ToJs {
         auto repo = state->Use();
-        auto stream =
-            GObjectPtr<GInputStream>::Take(g_memory_input_stream_new_from_bytes(keys.get()));
+        GObjectPtr<GInputStream> stream;
+        if (keys) {
+          stream = GObjectPtr<GInputStream>::Take(g_memory_input_stream_new_from_bytes(keys.get()));
+        }
         const StringVector wanted(ids);
         guint count = 0;
         GError* error = nullptr;

@@ -46,7 +46,9 @@ async function layer(name: string): Promise<(file: string) => Promise<string>> {
 
 it('are newer than what they index, but for what has come since', async () => {
   const read = await layer('reader');
-  expect(await read('/usr/share/seen')).toBe('older de/man1\nolder de/man1/old.1\n5 60 2700\n5 60 755\n5 60 644\n');
+  expect(await read('/usr/share/seen')).toBe(
+    'older de/man1\nolder de/man1/old.1\n5 60 2700\n5 60 755\n5 60 644\n',
+  );
   expect(await read(kIndex)).toBe('index\n');
 });
 

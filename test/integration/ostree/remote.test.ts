@@ -137,6 +137,19 @@ describe('Remotes', () => {
     const theirs = await ostree('remote', 'gpg-list-keys', `--repo=${repo.path}`, 'r');
     expect(theirs).toContain(one);
     expect(theirs).toContain(two);
+    const home = process.env.GNUPGHOME;
+    process.env.GNUPGHOME = gpg.home;
+    try {
+      await remotes.add('own', 'http://own');
+      expect(await remotes.importKeys('own', null, { keyIds: [two] })).toBe(1);
+      expect((await remotes.keys('own')).map(({ subkeys }) => subkeys[0]?.fingerprint)).toEqual([
+        two,
+      ]);
+      expect(await remotes.importKeys('own', null)).toBeGreaterThan(0);
+    } finally {
+      if (home === undefined) delete process.env.GNUPGHOME;
+      else process.env.GNUPGHOME = home;
+    }
     await expect(remotes.importKeys('r', scratch.join('no'))).rejects.toMatchObject({
       code: 'ENOENT',
     });

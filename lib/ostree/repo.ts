@@ -550,8 +550,9 @@ export class Repo extends RepoHandle {
 
   /**
    * Copies commits from another repository of this machine, by hard links where modes allow.
-   * Without `refs`, all of the source that are its own. The source is trusted: neither checksums
-   * nor signatures are checked unless `untrusted` or `gpgVerify` say so.
+   * Without `refs`, all of the source that are its own. The source is trusted: neither checksums of
+   * files nor signatures are checked unless `untrusted` or `gpgVerify` say so; commits and
+   * directories are compared with theirs, which `ostree pull-local` does not do.
    *
    * @throws `ENOENT`, `ERR_OSTREE_NOT_A_REPOSITORY`; `ERR_BUSY` inside a transaction of this object.
    * @see `ostree_repo_pull_with_options`

@@ -102,11 +102,7 @@ bool Executor::ended() {
   return finishing_ && threads_.empty();
 }
 
-void Executor::Stop() {
-  StopUntil(std::chrono::steady_clock::time_point::max());
-  // No thread is left to add to them.
-  for (const pthread_t thread : std::exchange(ended_, {})) pthread_join(thread, nullptr);
-}
+void Executor::Stop() { StopUntil(std::chrono::steady_clock::time_point::max()); }
 
 bool Executor::StopUntil(std::chrono::steady_clock::time_point deadline) {
   std::deque<Entry> dropped;
@@ -119,6 +115,9 @@ bool Executor::StopUntil(std::chrono::steady_clock::time_point deadline) {
   lock.unlock();
   // The lanes are still those of the threads.
   if (!ended) return false;
+  // No thread is left to add to them. What libraries have for each thread (OpenSSL, GLib) goes
+  // while it ends, and must be gone before exit() lets them clean up themselves.
+  for (const pthread_t thread : std::exchange(ended_, {})) pthread_join(thread, nullptr);
   // Tasks that wait in a lane may own the object that owns the lane.
   for (const Entry& entry : dropped) {
     if (entry.lane != nullptr) entry.lane->waiting_.clear();

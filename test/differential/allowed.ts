@@ -62,6 +62,21 @@ export const kAllowed: readonly Rule[] = [
     reason: 'random key',
   },
   { path: /^\/var\/lib\/rabbitmq\/\.erlang\.cookie$/, may: 'content', reason: 'random key' },
+  {
+    path: /^\/var\/log\/munin\/munin-node-configure\.log$/,
+    may: 'content',
+    reason: 'log with times',
+  },
+  {
+    path: /^\/var\/lib\/texmf\/web2c\/.*\.(fmt|base|log)$/,
+    may: 'content',
+    reason: 'formats of TeX, and the logs of making them, have times',
+  },
+  {
+    path: /^\/(etc\/ejabberd\/ejabberd|var\/lib\/quassel\/quasselCert)\.pem$/,
+    may: 'content',
+    reason: 'random key',
+  },
   { path: /^\/etc\/\.git\//, may: 'any', reason: 'etckeeper commits with the time' },
   {
     path: /^\/etc\/iptables\/rules\.v[46]$/,
@@ -128,6 +143,16 @@ export const kTexts: readonly TextRule[] = [
     path: '/var/lib/apt/extended_states',
     reason: 'apt appends new marks in the order of its cache; the engine sorts, so as to repeat',
     same: (text) => text.trim().split('\n\n').sort().join('\n\n'),
+  },
+  {
+    path: '/var/lib/texmf/ls-R',
+    reason: 'mktexlsr lists directories in the order of the disk',
+    same: (text) =>
+      text
+        .split('\n\n')
+        .map((block) => block.trim().split('\n').sort().join('\n'))
+        .sort()
+        .join('\n\n'),
   },
   ...['passwd', 'passwd-', 'group', 'group-'].map((name) => ({
     path: `/etc/${name}`,

@@ -508,7 +508,8 @@ export class Sysroot extends SysrootHandle {
    * Prunes the repository, keeping all that deployments and refs need. Sizes in bytes. Holds the
    * repository's exclusive lock.
    *
-   * @throws `ERR_OSTREE_LOCKED` after waiting for either lock; `EDEADLK` inside a transaction of the repository.
+   * @throws `ERR_OSTREE_LOCKED` after waiting for either lock; `EDEADLK` inside a transaction of the
+   * repository.
    * @see `ostree_sysroot_cleanup_prune_repo`
    */
   async pruneRepo(

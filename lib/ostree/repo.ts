@@ -465,9 +465,8 @@ export class Repo extends RepoHandle {
    * Reads objects again, on all processors, and compares them with their checksums; checks refs
    * and commits. Damage is in the result, not thrown. Commits that lack objects are marked as
    * partial, if the repository can be written. Where a ref names a commit that is missing, damaged
-   * or bound to others, objects are checked but not removed, replaced or marked, as the command
-   * does not come so far; with `delete`, only that damaged commit itself goes. Holds the shared
-   * lock, with `delete` or `addTombstones` the exclusive one.
+   * or bound to others, nothing but that commit is removed, replaced or marked, as the command does
+   * not come so far. Holds the shared lock, with `delete` or `addTombstones` the exclusive one.
    *
    * @throws `ERR_OSTREE_LOCKED` after waiting for the lock; `ERR_BUSY` where it is to change
    * something inside a transaction of this object.

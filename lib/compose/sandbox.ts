@@ -126,6 +126,8 @@ const kMountScript = [
   'umask 022',
   'cd "$1"',
   'mount -t overlay apt-ostree -o "lowerdir=$2,upperdir=upper,workdir=work,volatile,redirect_dir=off,metacopy=off" root || exit 97',
+  // ext4 makes directories that are copied up apart then: dpkg's database frees inodes all the
+  // time, and new files beside it would be slow.
   'chattr +T work/work 2>/dev/null || :',
   // Where a group takes nobody the watchdog still counts.
   'for group in $3; do echo $$ > "$group"; done',

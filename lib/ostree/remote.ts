@@ -186,13 +186,8 @@ export class Remotes {
       throw invalidArgValue('options.existing', "must be one of 'refuse', 'keep', 'replace'");
     }
     const entries = toEntries(settings);
-    return runJob(
-      'ostree',
-      () => this.#native.remoteChange(change, name, url ?? undefined, entries),
-      {
-        signal,
-      },
-    );
+    const start = () => this.#native.remoteChange(change, name, url ?? undefined, entries);
+    return runJob('ostree', start, { signal });
   }
 
   /**

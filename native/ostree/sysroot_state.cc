@@ -38,9 +38,13 @@ SysrootState::SysrootState(std::string path, std::shared_ptr<Executor> thread)
     messages->list.emplace_back(text);
     if (messages->list.size() > kMostMessages) messages->list.pop_front();
   };
-  const auto drop = +[](gpointer data, GClosure*) { delete static_cast<Holder*>(data); };
-  g_signal_connect_data(sysroot_.get(), "journal-msg", G_CALLBACK(keep), new Holder(messages_),
-                        drop, static_cast<GConnectFlags>(0));
+  const auto drop = +[](gpointer data, GClosure*) {
+    const std::unique_ptr<Holder> dropped(static_cast<Holder*>(data));
+  };
+  // The handler's, until it is disconnected.
+  auto holder = std::make_unique<Holder>(messages_);
+  g_signal_connect_data(sysroot_.get(), "journal-msg", G_CALLBACK(keep), holder.release(), drop,
+                        static_cast<GConnectFlags>(0));
 }
 
 SysrootState::~SysrootState() {
